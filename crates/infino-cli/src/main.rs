@@ -1,0 +1,4 @@
+//! The infino command line.
+#![forbid(unsafe_code)]
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! The shared nouns of infino and their bytes.
+//!
+//! Everything here is a value or a pure function over bytes: no I/O, no async, no panics on any input. A decoder returns
+//! [`FormatError`] with the place and what was expected there. The specification of every byte is under `docs/format/`.
+#![forbid(unsafe_code)]
+
+pub mod checksum;
+pub mod cursor;
+pub mod docset;
+pub mod error;
+pub mod fetch;
+pub mod ids;
+pub mod schema;
+pub mod varint;
+
+pub use docset::DocSet;
+pub use error::FormatError;
+pub use fetch::{Fetch, Step};
+pub use ids::{DocId, RowId, SuperfileId};

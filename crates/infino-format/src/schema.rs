@@ -1,0 +1,95 @@
+//! What a table's columns are, and which of them are indexed, how.
+
+/// How near two vectors are. A *distance* falls as vectors get nearer, in every metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Metric {
+    /// Squared Euclidean distance.
+    L2 = 0,
+    /// 1 − cosine similarity, 0 to 2.
+    Cosine = 1,
+    /// Negative inner product.
+    InnerProduct = 2,
+    /// Bits that differ, of binary vectors.
+    Hamming = 3,
+}
+
+impl Metric {
+    /// The metric whose `repr` is `code`.
+    pub fn from_code(code: u8) -> Option<Self> {
+        [Self::L2, Self::Cosine, Self::InnerProduct, Self::Hamming].get(code as usize).copied()
+    }
+}
+
+/// A text column that is indexed for BM25 and token queries.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TextIndex {
+    /// The column.
+    pub column: String,
+    /// Name and version of the analyzer, as `infino-fts` knows it: `standard-v1`, `english-v1`, `keyword-v1`.
+    pub analyzer: String,
+    /// Whether positions are kept, which phrase queries need.
+    pub positions: bool,
+    /// Whether the text itself is kept in the Parquet body.
+    pub stored: bool,
+}
+
+/// What of each vector is kept beside its 1-bit code, to rerank candidates with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum RerankCodec {
+    /// Nothing: the codes rank alone.
+    None = 0,
+    /// 8 bits a dimension and an 8-bit residual: 2 bytes a dimension.
+    Sq8Residual = 1,
+    /// The vector itself, 4 bytes a dimension.
+    F32 = 2,
+}
+
+/// A vector column that is indexed for nearest-neighbour search.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VectorIndex {
+    /// The column: a fixed-size list of floats.
+    pub column: String,
+    /// Its dimension.
+    pub dim: u32,
+    /// What near means.
+    pub metric: Metric,
+    /// What is kept to rerank with.
+    pub rerank: RerankCodec,
+    /// Recall@10 that a default search reaches, in thousandths.
+    pub target_recall_millis: u16,
+    /// Whether the vector itself is kept in the Parquet body.
+    pub stored: bool,
+}
+
+/// The indexes of a table, at most one of a kind on a column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct IndexSet {
+    /// Text columns. A keyword column is one under the analyzer `keyword-v1`.
+    pub text: Vec<TextIndex>,
+    /// Vector columns.
+    pub vectors: Vec<VectorIndex>,
+}
+
+/// A column of a table: its name may change, its id never.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ColumnId {
+    /// The name now.
+    pub name: String,
+    /// The Parquet field id, from 1; `_id` is 0.
+    pub field_id: u32,
+}
+
+/// The schema of a table, as its head stores it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TableSchema {
+    /// The columns of the user, in order, without `_id`.
+    pub columns: Vec<ColumnId>,
+    /// The Arrow schema of the same columns, as an Arrow IPC schema message.
+    pub arrow_ipc: Vec<u8>,
+    /// What is indexed.
+    pub indexes: IndexSet,
+    /// The field id the next new column gets.
+    pub next_field_id: u32,
+}

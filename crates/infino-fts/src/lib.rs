@@ -1,0 +1,2 @@
+//! infino-fts.
+#![forbid(unsafe_code)]

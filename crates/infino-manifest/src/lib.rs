@@ -1,0 +1,2 @@
+//! infino-manifest.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! infino-superfile.
+#![forbid(unsafe_code)]

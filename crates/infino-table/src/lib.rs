@@ -1,0 +1,2 @@
+//! infino-table.
+#![forbid(unsafe_code)]

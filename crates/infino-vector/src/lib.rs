@@ -1,0 +1,2 @@
+//! infino-vector.
+#![forbid(unsafe_code)]

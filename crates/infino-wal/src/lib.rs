@@ -1,0 +1,2 @@
+//! infino-wal.
+#![forbid(unsafe_code)]

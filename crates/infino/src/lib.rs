@@ -1,0 +1,2 @@
+//! infino.
+#![forbid(unsafe_code)]
