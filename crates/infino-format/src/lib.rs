@@ -11,6 +11,7 @@ pub mod error;
 pub mod fetch;
 pub mod ids;
 pub mod schema;
+pub mod summary;
 pub mod varint;
 
 pub use docset::DocSet;
