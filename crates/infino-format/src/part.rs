@@ -26,7 +26,7 @@ pub struct PartEntry<S = SuperfileSummary> {
 }
 
 /// Names a part and says what is in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PartRef {
     /// The object.
     pub object: ObjectRef,
