@@ -6,8 +6,17 @@ use std::sync::Arc;
 use crate::folder::FolderStore;
 use crate::local::LocalStore;
 use crate::memory::MemoryStore;
-use crate::object::{self, Bucket};
 use crate::{StorageError, Store, StoreOptions};
+
+/// Which cloud, and what of it.
+pub(crate) enum Bucket<'a> {
+    /// S3 or something that speaks its protocol.
+    S3 { bucket: &'a str },
+    /// An Azure Blob Storage container; `host` is the account's, when the URI names it.
+    Azure { container: &'a str, host: Option<&'a str> },
+    /// A Google Cloud Storage bucket.
+    Google { bucket: &'a str },
+}
 
 /// Opens the store that `uri` names.
 ///
@@ -101,13 +110,37 @@ fn split_bucket<'a>(uri: &str, rest: &'a str) -> Result<(&'a str, &'a str), Stor
     Ok((bucket, prefix))
 }
 
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 fn remote(
     bucket: &Bucket<'_>,
     uri: String,
     prefix: &str,
     options: &StoreOptions,
 ) -> Result<Arc<dyn Store>, StorageError> {
-    in_folder(Arc::new(object::connect(bucket, uri, options)?), prefix)
+    in_folder(Arc::new(crate::object::connect(bucket, uri, options)?), prefix)
+}
+
+#[cfg(not(any(feature = "aws", feature = "azure", feature = "gcp")))]
+fn remote(
+    bucket: &Bucket<'_>,
+    _: String,
+    _: &str,
+    _: &StoreOptions,
+) -> Result<Arc<dyn Store>, StorageError> {
+    match bucket {
+        Bucket::S3 { .. } => left_out("S3", "aws"),
+        Bucket::Azure { .. } => left_out("Azure", "azure"),
+        Bucket::Google { .. } => left_out("Google Cloud Storage", "gcp"),
+    }
+}
+
+#[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
+pub(crate) fn left_out<T>(backend: &str, feature: &str) -> Result<T, StorageError> {
+    Err(StorageError::Invalid {
+        problem: format!(
+            "this build leaves out {backend}; build infino-storage with the feature {feature:?}"
+        ),
+    })
 }
 
 fn in_folder(whole: Arc<dyn Store>, folder: &str) -> Result<Arc<dyn Store>, StorageError> {

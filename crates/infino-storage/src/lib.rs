@@ -4,7 +4,12 @@
 //! ([`connect()`]), asks whether it keeps its promises ([`probe()`]), or makes one out of another ([`folder`], [`fault`]).
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::single_range_in_vec_init, reason = "lists of one range are meant"))]
+#![cfg_attr(
+    not(all(feature = "aws", feature = "azure", feature = "gcp")),
+    allow(dead_code, reason = "some of it serves only the backends left out")
+)]
 
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod cas;
 pub mod connect;
 pub mod error;
@@ -12,6 +17,7 @@ pub mod fault;
 pub mod folder;
 pub mod local;
 pub mod memory;
+#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub mod object;
 pub mod options;
 pub mod path;

@@ -20,7 +20,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
 
-pub(crate) use self::build::{Bucket, connect};
+pub(crate) use self::build::connect;
 use self::failure::Failure;
 use crate::cas::{self, Condition};
 use crate::options::Limits;

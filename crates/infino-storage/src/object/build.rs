@@ -7,18 +7,9 @@ use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
 use super::RemoteStore;
 use crate::cas::Condition;
+use crate::connect::Bucket;
 use crate::options::Limits;
 use crate::{StorageError, StoreOptions};
-
-/// Which cloud, and what of it.
-pub(crate) enum Bucket<'a> {
-    /// S3 or something that speaks its protocol.
-    S3 { bucket: &'a str },
-    /// An Azure Blob Storage container; `host` is the account's, when the URI names it.
-    Azure { container: &'a str, host: Option<&'a str> },
-    /// A Google Cloud Storage bucket.
-    Google { bucket: &'a str },
-}
 
 /// A store over the whole of `bucket`. Nothing is sent yet.
 pub(crate) fn connect(
@@ -84,7 +75,6 @@ impl Client<'_> {
 }
 
 /// Applies `settings` to a builder whose keys parse from strings.
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 macro_rules! configured {
     ($builder:expr, $key:ty, $settings:expr, $backend:literal) => {{
         let mut builder = $builder;
@@ -101,18 +91,8 @@ macro_rules! configured {
     }};
 }
 
-#[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 fn refused(bucket: &str, error: &object_store::Error) -> StorageError {
     StorageError::Invalid { problem: format!("{bucket}: {error}") }
-}
-
-#[cfg(not(all(feature = "aws", feature = "azure", feature = "gcp")))]
-fn left_out(backend: &str, feature: &str) -> Built {
-    Err(StorageError::Invalid {
-        problem: format!(
-            "this build leaves out {backend}; build infino-storage with the feature {feature:?}"
-        ),
-    })
 }
 
 impl Client<'_> {
@@ -137,7 +117,7 @@ impl Client<'_> {
 
     #[cfg(not(feature = "aws"))]
     fn s3(&self, _: &str, _: &StoreOptions) -> Built {
-        left_out("S3", "aws")
+        crate::connect::left_out("S3", "aws")
     }
 
     #[cfg(feature = "azure")]
@@ -161,7 +141,7 @@ impl Client<'_> {
 
     #[cfg(not(feature = "azure"))]
     fn azure(&self, _: &str, _: Option<&str>, _: &StoreOptions) -> Built {
-        left_out("Azure", "azure")
+        crate::connect::left_out("Azure", "azure")
     }
 
     #[cfg(feature = "gcp")]
@@ -189,6 +169,6 @@ impl Client<'_> {
 
     #[cfg(not(feature = "gcp"))]
     fn google(&self, _: &str, _: &StoreOptions) -> Built {
-        left_out("Google Cloud Storage", "gcp")
+        crate::connect::left_out("Google Cloud Storage", "gcp")
     }
 }
