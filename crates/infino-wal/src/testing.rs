@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use infino_format::schema::{ColumnId, IndexSet};
-use infino_format::{
-    Action, Operation, RowId, SuperfileId, SuperfileSummary, TableSchema,
-};
+use infino_format::{Action, Operation, RowId, SuperfileId, SuperfileSummary, TableSchema};
 use infino_storage::fault::FaultStore;
 use infino_storage::{MemoryStore, Store};
 use roaring::RoaringBitmap;

@@ -65,7 +65,10 @@ async fn two_updates_of_one_row_conflict() {
     a.commit(first).await.unwrap();
     let refused = b.commit(same).await;
     let expected = Conflict::RowsChanged { superfile: SuperfileId(1), rows: 1, version: 3 };
-    assert!(matches!(&refused, Err(WalError::Conflict(found)) if *found == expected), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(WalError::Conflict(found)) if *found == expected),
+        "{refused:?}"
+    );
     b.commit(other).await.unwrap();
     assert_eq!(added(&store).await, [1, 2, 4]);
 }
@@ -138,9 +141,11 @@ async fn a_change_that_cannot_be_is_refused_before_anything_is_sent() {
     let store = faulty(1);
     let log = create(&store).await;
     let before = store.operations();
-    let twice = change(&log, Operation::Delete)
-        .delete(SuperfileId(1), None, rows(&[1]))
-        .delete(SuperfileId(1), None, rows(&[2]));
+    let twice = change(&log, Operation::Delete).delete(SuperfileId(1), None, rows(&[1])).delete(
+        SuperfileId(1),
+        None,
+        rows(&[2]),
+    );
     let empty = change(&log, Operation::Append);
     let long = append(&log, 1).token("x".repeat(1000));
     for refused in [twice, empty, long] {
