@@ -186,8 +186,11 @@ async fn an_unknown_that_its_own_writer_resolves_is_finished() {
     table.store.add(reads(Fault::Fail, 1.0));
     let change = table.change(Operation::Append).add(superfile(1));
     let commit = change.commit;
-    assert!(table.log.commit(change).await.is_err());
+    assert!(table.log.commit(change.clone()).await.is_err());
     table.store.heal();
+    // Sending the same change again finishes it too, and does not repeat it.
+    let again = table.log.commit(change).await.unwrap();
+    assert!(again.replayed && again.version == 2);
     let resolved = table.log.resolve(commit).await.unwrap();
     assert_eq!(resolved, Resolved::Committed { version: 2 });
     assert_eq!(table.snapshot().await.entries.len(), 1);
