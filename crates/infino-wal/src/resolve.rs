@@ -1,5 +1,6 @@
 //! What became of a swap whose outcome the store did not tell.
 
+use infino_format::head::WRITERS_MAX;
 use infino_format::{CommitId, Head};
 
 use crate::error::WalError;
@@ -62,6 +63,10 @@ impl Inner {
         };
         if let Some(mark) = head.writers.iter().find(|mark| mark.writer == self.writer) {
             return Ok(mark.seq >= last.writer_seq);
+        }
+        if head.writers.len() < WRITERS_MAX {
+            // No writer's mark has given way yet: this one has committed nothing.
+            return Ok(false);
         }
         Ok(self.find(head, last.commit, last.version - 1).await?.is_some())
     }
