@@ -332,12 +332,12 @@ async fn simulate(seed: u64, faults: bool) -> Known {
 #[tokio::test(start_paused = true)]
 async fn collection_beside_everything_else_takes_nothing_that_is_needed() {
     let (mut fenced, mut deleted, mut added) = (0, 0, 0);
-    for seed in 0..40 {
+    for seed in 0..16 {
         let known = simulate(seed, seed % 2 == 1).await;
         fenced += known.fenced;
         deleted += known.collected.deleted;
         added += known.added.len();
     }
     // The simulation is worth something only if all of this happens.
-    assert!(fenced > 40 && deleted > 1000 && added > 1000, "{fenced} {deleted} {added}");
+    assert!(fenced > 16 && deleted > 400 && added > 400, "{fenced} {deleted} {added}");
 }
