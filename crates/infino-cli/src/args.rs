@@ -150,6 +150,9 @@ mod tests {
         let search = parse(&["infino", "search", "x", "--store", "s3://b/p", "--columns", "a,b"]);
         assert_eq!(search.store.uri(), "s3://b/p");
         assert_eq!(search.columns, ["a", "b"]);
-        assert_eq!(parse(&["infino", "search", "x", "--uri", "memory://"]).store.uri(), "memory://");
+        assert_eq!(
+            parse(&["infino", "search", "x", "--uri", "memory://"]).store.uri(),
+            "memory://"
+        );
     }
 }

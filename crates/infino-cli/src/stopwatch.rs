@@ -15,7 +15,10 @@ pub struct Timing {
 ///
 /// # Errors
 /// Those of `work`, at once.
-pub fn time<T, E>(repeats: usize, mut work: impl FnMut() -> Result<T, E>) -> Result<(T, Timing), E> {
+pub fn time<T, E>(
+    repeats: usize,
+    mut work: impl FnMut() -> Result<T, E>,
+) -> Result<(T, Timing), E> {
     let mut run = || {
         let start = Instant::now();
         work().map(|result| (result, start.elapsed()))
@@ -66,7 +69,7 @@ pub fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::with_capacity(digits.len() * 4 / 3);
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

@@ -6,6 +6,8 @@ use std::io::{self, Write};
 
 use arrow::{csv, error::ArrowError, json::LineDelimitedWriter, record_batch::RecordBatch};
 
+pub use table::{cut, one_line};
+
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {

@@ -86,13 +86,13 @@ fn float(value: f64) -> String {
 }
 
 /// White space, line ends among it, as single spaces; other control characters would move the cursor.
-pub(super) fn one_line(text: &str) -> String {
+pub fn one_line(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").replace(|ch: char| ch.is_control(), "\u{fffd}")
 }
 
 /// `text` cut to `width` columns, with an ellipsis if something is missing.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub fn cut(text: &str, width: usize) -> String {
     console::truncate_str(text, width, "…").into_owned()
 }
 
