@@ -6,7 +6,7 @@ use infino_manifest::ManifestError;
 use infino_storage::StorageError;
 use infino_superfile::SuperfileError;
 use infino_vector::VectorError;
-use infino_wal::{CommitError, WalError};
+use infino_wal::WalError;
 
 /// A variant per next move of the caller.
 #[derive(Debug, thiserror::Error)]
@@ -38,12 +38,9 @@ pub enum TableError {
         /// Attempts made.
         attempts: u32,
         /// The last conflict.
-        source: Box<CommitError>,
+        source: Box<WalError>,
     },
-    /// The commit failed, or its outcome is not known.
-    #[error(transparent)]
-    Commit(#[from] CommitError),
-    /// The log failed.
+    /// The log failed, or a commit: the error tells a conflict from an outcome that is not known.
     #[error(transparent)]
     Wal(#[from] WalError),
     /// The manifest failed.

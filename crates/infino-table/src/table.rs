@@ -80,7 +80,7 @@ impl Table {
         runtime: Runtime,
         options: TableOptions,
     ) -> Result<Self, TableError> {
-        let snapshot = Arc::new(Snapshot::load(&store, root, &log.head()).await?);
+        let snapshot = Arc::new(Snapshot::load(&store, root, &log.current().head).await?);
         let files = moka::future::Cache::builder()
             .max_capacity(options.open_files_bytes)
             .weigher(|_, file: &Arc<Superfile>| u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX))
@@ -141,7 +141,7 @@ impl Table {
             }
         }
         let started = Instant::now();
-        let head = self.inner.log.refresh().await?;
+        let head = self.inner.log.refresh().await?.head;
         let known = self.snapshot();
         let snapshot = if head.version == known.version {
             known

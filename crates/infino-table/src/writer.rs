@@ -6,7 +6,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Decimal128Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 use infino_format::RowId;
-use infino_format::record::{Action, Operation};
+use infino_format::record::Operation;
 use infino_format::schema::TableSchema;
 use infino_format::summary::SuperfileSummary;
 use infino_manifest::Snapshot;
@@ -35,6 +35,8 @@ pub struct Writer {
 #[derive(Debug, Clone)]
 struct Base {
     snapshot: Arc<Snapshot>,
+    /// The head's epoch before the first object is put, which gc respects.
+    epoch: u64,
     user: SchemaRef,
     file: SchemaRef,
 }
@@ -104,21 +106,26 @@ impl Writer {
         }
         let base = self.base()?;
         let superfiles = self.built.len();
-        let actions = self.built.drain(..).map(Action::AddSuperfile).collect();
-        let change = Change {
-            token: self.token.take(),
-            ..Change::new(Operation::Append, base.snapshot.version, actions)
-        };
+        let mut change = Change::new(Operation::Append, base.snapshot.version, base.epoch);
+        change.token = self.token.take();
+        for summary in self.built.drain(..) {
+            change = change.add(summary);
+        }
         let committed = publish(&self.table, change).await?;
-        Ok(Receipt { version: committed.version, rows: self.rows, superfiles })
+        match committed.replayed {
+            false => Ok(Receipt { version: committed.version, rows: self.rows, superfiles }),
+            true => Ok(Receipt { version: committed.version, rows: 0, superfiles: 0 }),
+        }
     }
 
     fn base(&mut self) -> Result<Base, TableError> {
         if let Some(base) = &self.base {
             return Ok(base.clone());
         }
+        let epoch = self.table.inner.log.current().head.epoch;
         let snapshot = self.table.snapshot();
         let base = Base {
+            epoch,
             user: infino_superfile::arrow_schema(&snapshot.schema)?,
             file: infino_superfile::file_schema(&snapshot.schema)?,
             snapshot,

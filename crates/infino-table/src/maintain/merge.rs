@@ -7,6 +7,7 @@ use arrow::compute;
 use arrow::datatypes::Decimal128Type;
 use futures::{Stream, StreamExt};
 
+use super::relocate::Places;
 use crate::TableError;
 
 /// Rows of one superfile, in order.
@@ -18,6 +19,8 @@ const BATCH_ROWS: usize = 8192;
 /// Merges sorted inputs; holds one batch of each.
 pub(super) struct Merge {
     inputs: Vec<Input>,
+    /// Rows handed on so far, pending ones included.
+    rows: u32,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
 }
@@ -26,18 +29,26 @@ struct Input {
     rows: Rows,
     batch: Option<RecordBatch>,
     at: usize,
+    /// Rows taken so far.
+    taken: u32,
+    places: Places,
 }
 
 impl Merge {
     /// Starts with the first batch of every input.
-    pub(super) async fn new(inputs: Vec<Rows>) -> Result<Self, TableError> {
+    pub(super) async fn new(inputs: Vec<(Rows, Places)>) -> Result<Self, TableError> {
         let mut started = Vec::with_capacity(inputs.len());
-        for rows in inputs {
-            let mut input = Input { rows, batch: None, at: 0 };
+        for (rows, places) in inputs {
+            let mut input = Input { rows, batch: None, at: 0, taken: 0, places };
             input.advance(0).await?;
             started.push(input);
         }
-        Ok(Self { inputs: started, pending: Vec::new(), pending_rows: 0 })
+        Ok(Self { inputs: started, rows: 0, pending: Vec::new(), pending_rows: 0 })
+    }
+
+    /// Where the rows of each input went; complete when all inputs are drained.
+    pub(super) fn into_places(self) -> Vec<Places> {
+        self.inputs.into_iter().map(|input| input.places).collect()
     }
 
     /// The next rows in order; `None` when all inputs are drained.
@@ -48,6 +59,9 @@ impl Merge {
             let run = input.run_below(limit, BATCH_ROWS - self.pending_rows);
             self.pending.push(input.batch.as_ref().expect("a live input has a batch").slice(input.at, run));
             self.pending_rows += run;
+            input.places.run(input.taken, self.rows);
+            input.taken += run as u32;
+            self.rows += run as u32;
             input.advance(run).await?;
         }
         self.pending_rows = 0;
@@ -114,12 +128,12 @@ mod tests {
     use arrow::array::Int32Array;
     use arrow::datatypes::{DataType, Field, Schema};
     use futures::stream;
-    use infino_format::RowId;
+    use infino_format::{DocSet, RowId};
 
     use super::*;
     use crate::writer::id_column;
 
-    fn rows(batches: &[&[u128]]) -> Rows {
+    fn rows(batches: &[&[u128]]) -> (Rows, Places) {
         let schema = Arc::new(Schema::new(vec![
             Field::new("_id", DataType::Decimal128(38, 0), false),
             Field::new("x", DataType::Int32, false),
@@ -132,7 +146,8 @@ mod tests {
                 Ok(RecordBatch::try_new(schema.clone(), columns).unwrap())
             })
             .collect();
-        Box::pin(stream::iter(batches))
+        let count = batches.iter().map(|batch: &Result<RecordBatch, _>| batch.as_ref().unwrap().num_rows()).sum::<usize>();
+        (Box::pin(stream::iter(batches)), Places::new(DocSet::full(count as u32)))
     }
 
     #[tokio::test]
@@ -145,5 +160,10 @@ mod tests {
         let x = merged.column(1).as_primitive::<arrow::datatypes::Int32Type>().values().to_vec();
         assert_eq!(x, [10, 20, 30, 40, 50, 60, 90, 1000, 1010]);
         assert!(merge.next().await.unwrap().is_none());
+        let places = merge.into_places();
+        let of = |input: usize| (0..5).map(|doc| places[input].of(doc)).collect::<Vec<_>>();
+        assert_eq!(of(0), [Some(0), Some(3), Some(6), None, None]);
+        assert_eq!(of(2), [Some(1), Some(2), Some(4), Some(5), None]);
+        assert_eq!(of(3), [Some(7), Some(8), None, None, None]);
     }
 }

@@ -3,6 +3,7 @@
 mod compact;
 mod merge;
 mod plan;
+mod relocate;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use infino_format::record::Operation;
 use infino_wal::Change;
 
-use super::{MutationStats, resolve, tombstones, with_retries};
+use super::{MutationStats, killing, resolve, with_retries};
 use crate::{RowFilter, Table, TableError, writer};
 
 impl Table {
@@ -23,8 +23,8 @@ impl Table {
             if matched == 0 {
                 return Ok(MutationStats { version: snapshot.version, ..MutationStats::default() });
             }
-            let actions = tombstones(self, &targets).await?;
-            let change = Change::new(Operation::Delete, snapshot.version, actions);
+            let epoch = self.inner.log.current().head.epoch;
+            let change = killing(Change::new(Operation::Delete, snapshot.version, epoch), &targets);
             let version = writer::publish(self, change).await?.version;
             Ok(MutationStats { matched, tombstoned: matched, version })
         })

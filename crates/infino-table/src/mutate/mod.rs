@@ -6,10 +6,10 @@ mod update;
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use infino_format::record::Action;
-use infino_format::{DocSet, SuperfileId};
-use infino_manifest::{Entry, Snapshot, deletes};
-use infino_wal::CommitError;
+use infino_format::DocSet;
+use infino_manifest::{Entry, Snapshot};
+use infino_wal::{Change, WalError};
+use roaring::RoaringBitmap;
 
 use crate::query::files;
 use crate::{RowFilter, Table, TableError};
@@ -28,8 +28,6 @@ pub struct MutationStats {
 /// The live rows of one superfile that a predicate matched.
 pub(crate) struct Target {
     pub(crate) entry: Arc<Entry>,
-    /// Rows dead before.
-    pub(crate) dead: DocSet,
     pub(crate) rows: DocSet,
 }
 
@@ -45,7 +43,7 @@ pub(crate) async fn resolve(
             let dead = files::dead(table, &entry).await?;
             let mut rows = filter.rows(&*table.file(&entry).await?).await?;
             rows.subtract(&dead);
-            Ok::<_, TableError>(Target { entry, dead, rows })
+            Ok::<_, TableError>(Target { entry, rows })
         })
         .buffered(files::CONCURRENT)
         .try_filter(|target| std::future::ready(!target.rows.is_empty()))
@@ -61,22 +59,17 @@ pub(crate) async fn resolve(
     Ok(targets)
 }
 
-/// The deletion vectors that take the targets out; large ones are put into storage first.
-pub(crate) async fn tombstones(table: &Table, targets: &[Target]) -> Result<Vec<Action>, TableError> {
-    let mut actions = Vec::with_capacity(targets.len());
-    for target in targets {
-        let mut dead = target.dead.clone();
-        dead.unite(&target.rows);
-        let superfile: SuperfileId = target.entry.summary.id;
-        let stored = deletes::store(&table.inner.store, &table.inner.root, &dead).await?;
-        actions.push(Action::SetDeletes { superfile, deletes: stored });
-    }
-    Ok(actions)
+/// `change`, killing the targets too; the log stores their deletion vectors and merges them with those of others.
+pub(crate) fn killing(change: Change, targets: &[Target]) -> Change {
+    targets.iter().fold(change, |change, target| {
+        let rows = RoaringBitmap::from_sorted_iter(target.rows.iter()).expect("a row set iterates in order");
+        change.delete(target.entry.summary.id, target.entry.deletes.clone(), rows)
+    })
 }
 
 /// Whether a mutation that failed so should be resolved anew on the snapshot of the winner.
 pub(crate) fn is_conflict(error: &TableError) -> bool {
-    matches!(error, TableError::Commit(CommitError::Conflict { .. }))
+    matches!(error, TableError::Wal(WalError::Conflict(_)))
 }
 
 /// Runs `attempt` until it does not conflict, refreshing in between.
@@ -93,7 +86,7 @@ pub(crate) async fn with_retries<T>(
         }
     }
     match attempt(snapshot).await {
-        Err(TableError::Commit(source)) if matches!(source, CommitError::Conflict { .. }) => {
+        Err(TableError::Wal(source)) if matches!(source, WalError::Conflict(_)) => {
             Err(TableError::Contention { attempts, source: Box::new(source) })
         }
         other => other,

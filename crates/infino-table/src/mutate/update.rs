@@ -5,11 +5,12 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute;
 use infino_format::RowId;
-use infino_format::record::{Action, Operation};
+use infino_format::record::Operation;
+use infino_format::summary::SuperfileSummary;
 use infino_manifest::Snapshot;
 use infino_wal::Change;
 
-use super::{MutationStats, Target, resolve, tombstones, with_retries};
+use super::{MutationStats, Target, killing, resolve, with_retries};
 use crate::ingest::{build, check};
 use crate::{RowFilter, Table, TableError, writer};
 
@@ -32,10 +33,10 @@ impl Table {
             if matched == 0 {
                 return Ok(MutationStats { version: snapshot.version, ..MutationStats::default() });
             }
-            let mut actions = tombstones(self, &targets).await?;
-            actions.push(replacement(self, &snapshot, ids, rows).await?);
-            let change = Change::new(Operation::Update, snapshot.version, actions);
-            let version = writer::publish(self, change).await?.version;
+            let epoch = self.inner.log.current().head.epoch;
+            let replacement = replacement(self, &snapshot, ids, rows).await?;
+            let change = Change::new(Operation::Update, snapshot.version, epoch).add(replacement);
+            let version = writer::publish(self, killing(change, &targets)).await?.version;
             Ok(MutationStats { matched, tombstoned: matched, version })
         })
         .await
@@ -59,7 +60,7 @@ async fn replacement(
     snapshot: &Snapshot,
     ids: Vec<RowId>,
     rows: &RecordBatch,
-) -> Result<Action, TableError> {
+) -> Result<SuperfileSummary, TableError> {
     let schema = &snapshot.schema;
     let user = infino_superfile::arrow_schema(schema)?;
     let file = infino_superfile::file_schema(schema)?;
@@ -67,6 +68,5 @@ async fn replacement(
     // Only the rows themselves: the caller's batch may be a slice of something much larger.
     let rows = compute::concat_batches(&user, [&rows])?;
     let rows = writer::with_ids(&file, &rows, writer::id_column(ids))?;
-    let summary = build::one(&table.inner, schema, vec![rows]).await?;
-    Ok(Action::AddSuperfile(summary))
+    build::one(&table.inner, schema, vec![rows]).await
 }
