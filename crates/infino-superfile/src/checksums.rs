@@ -143,6 +143,11 @@ impl<'a> ChecksumWriter<'a> {
 
     /// The checksums of all that was passed on.
     pub(crate) fn checksums(&self) -> Checksums {
+        self.checksums_of(BLOCKS_MAX)
+    }
+
+    /// As [`ChecksumWriter::checksums`], of no more than `blocks_max` blocks.
+    fn checksums_of(&self, blocks_max: usize) -> Checksums {
         let mut blocks = self.blocks.clone();
         let mut last_len = (self.at % (1 << BLOCK_LOG2_MIN)) as usize;
         if last_len > 0 {
@@ -151,7 +156,7 @@ impl<'a> ChecksumWriter<'a> {
             last_len = 1 << BLOCK_LOG2_MIN;
         }
         let mut block_log2 = BLOCK_LOG2_MIN;
-        while blocks.len() > BLOCKS_MAX && block_log2 < BLOCK_LOG2_MAX {
+        while blocks.len() > blocks_max && block_log2 < BLOCK_LOG2_MAX {
             let full = 1usize << block_log2;
             let pairs = blocks.len() / 2;
             let merged_len = if blocks.len() % 2 == 0 { full + last_len } else { last_len };
@@ -204,19 +209,19 @@ impl Write for ChecksumWriter<'_> {
 mod tests {
     use super::*;
 
-    fn written(len: usize, step: usize) -> (Vec<u8>, Checksums) {
+    fn written(len: usize, blocks_max: usize) -> (Vec<u8>, Checksums) {
         let bytes: Vec<u8> = (0..len).map(|i| (i * 7 + i / 256) as u8).collect();
         let mut out = Vec::new();
         let mut writer = ChecksumWriter::new(&mut out);
-        bytes.chunks(step).for_each(|chunk| writer.write_all(chunk).unwrap());
-        let checksums = writer.checksums();
+        bytes.chunks(1_000).for_each(|chunk| writer.write_all(chunk).unwrap());
+        let checksums = writer.checksums_of(blocks_max);
         (out, checksums)
     }
 
     #[test]
     fn every_block_verifies_and_a_flip_names_its_block() {
         for len in [1, 16_383, 16_384, 16_385, 100_000] {
-            let (mut bytes, checksums) = written(len, 1_000);
+            let (mut bytes, checksums) = written(len, BLOCKS_MAX);
             assert_eq!(Checksums::decode(&checksums.encode()).unwrap(), checksums);
             checksums.verify(0, &bytes).unwrap();
             let at = len - 1;
@@ -229,17 +234,19 @@ mod tests {
 
     #[test]
     fn blocks_double_until_they_are_few() {
-        for extra in [0, 1, 16_383, 16_384, 16_385, 40_000] {
-            let (bytes, checksums) = written((BLOCKS_MAX << BLOCK_LOG2_MIN) + extra, 1 << 20);
-            assert!(checksums.blocks.len() <= BLOCKS_MAX, "extra {extra}");
-            assert_eq!(checksums.block_log2, BLOCK_LOG2_MIN + u8::from(extra > 0));
-            checksums.verify(0, &bytes).unwrap();
+        for blocks in 1..20 {
+            for extra in [0, 1, 9_000, 16_383] {
+                let (bytes, checksums) = written((blocks << BLOCK_LOG2_MIN) + extra, 4);
+                assert!(checksums.blocks.len() <= 4, "{blocks} and {extra}");
+                checksums.verify(0, &bytes).unwrap();
+                assert_eq!(Checksums::decode(&checksums.encode()).unwrap(), checksums);
+            }
         }
     }
 
     #[test]
     fn every_flipped_bit_and_truncation_is_refused() {
-        let (_, checksums) = written(50_000, 50_000);
+        let (_, checksums) = written(50_000, BLOCKS_MAX);
         let bytes = checksums.encode();
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();

@@ -1,5 +1,5 @@
 //! A store of one object that counts what is read, and tables to put in it.
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 use std::ops::Range;
 use std::sync::Arc;
