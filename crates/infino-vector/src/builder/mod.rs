@@ -1,0 +1,224 @@
+//! From vectors to one section of bytes.
+//!
+//! Rows are rotated as they come and held in [`rows`], in memory or in a scratch file. When all are there, a sample
+//! trains the centroids, every row goes to its nearest, and [`encode`] turns list after list into codes and payload.
+//! [`calibrate`] then asks the codes how many lists a recall takes, and the section is written front to back.
+
+mod calibrate;
+mod encode;
+mod rows;
+
+use std::io::Write;
+
+use bytes::Bytes;
+use infino_format::DocId;
+use infino_format::schema::RerankCodec;
+use rayon::ThreadPoolBuilder;
+
+use crate::kmeans::Centroids;
+use crate::layout::{Calibration, Header, Layout, ProbeOrder};
+use crate::random::SplitMix64;
+use crate::rotation::Rotation;
+use crate::search::query::scale;
+use crate::{BuildOptions, IvfSpec, VectorError};
+use encode::Encoded;
+use rows::Rows;
+
+/// The stream of the seed that the training sample is drawn from.
+const SAMPLE: u64 = 3;
+/// Rows drawn for each centroid to train it with.
+const SAMPLE_PER_LIST: usize = 64;
+/// Bytes of rows drawn at most.
+const SAMPLE_BYTES_MAX: usize = 512 << 20;
+/// Rows that a list has at least on average, unless the spec says otherwise.
+const LIST_ROWS_MIN: f64 = 64.0;
+
+/// What a build made, beside the bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// Bytes of the section.
+    pub len: u64,
+    /// How many of its first bytes open it.
+    pub open_len: u64,
+    /// Rows that have a vector.
+    pub vectors: u32,
+    /// Their mean, of the vectors scaled to length 1 under cosine; zeros if there are none.
+    pub centroid: Vec<f32>,
+    /// No vector is farther from the mean than this (Euclidean).
+    pub radius: f32,
+}
+
+/// Builds one index: vectors in, one section of bytes out.
+///
+/// The bytes depend on the spec and the vectors alone, not on threads, memory or how they are written.
+pub struct IvfBuilder {
+    spec: IvfSpec,
+    options: BuildOptions,
+    rotation: Rotation,
+    rows: Rows,
+    docs: Vec<DocId>,
+    sum: Vec<f64>,
+    record: Vec<f32>,
+}
+
+impl IvfBuilder {
+    /// Starts an index.
+    ///
+    /// # Errors
+    /// [`VectorError::Spec`] if there can be no such index.
+    pub fn new(spec: IvfSpec, options: BuildOptions) -> Result<Self, VectorError> {
+        spec.check()?;
+        let rotation = Rotation::new(spec.dim, spec.seed);
+        // The payload of codec F32 is the vector as it came, so it is kept beside the rotated one.
+        let width = if spec.rerank == RerankCodec::F32 { 2 * spec.dim } else { spec.dim };
+        let rows = Rows::new(width, &options);
+        let sum = vec![0.0; spec.dim];
+        Ok(Self { spec, options, rotation, rows, docs: Vec::new(), sum, record: Vec::new() })
+    }
+
+    /// Adds the vector of row `doc`. Rows come in ascending order; those left out have no vector.
+    ///
+    /// # Errors
+    /// [`VectorError::Vector`] if the vector has another dimension, a coordinate that is not finite, or no direction under
+    /// cosine, or if the row does not follow the last one; the builder goes on as if it had not been offered.
+    /// [`VectorError::Scratch`] if scratch space fails; the builder is then of no more use.
+    pub fn push(&mut self, doc: DocId, vector: &[f32]) -> Result<(), VectorError> {
+        let refuse = |problem| Err(VectorError::Vector { doc, problem });
+        if let Some(&last) = self.docs.last().filter(|&&last| doc <= last) {
+            return refuse(format!("it comes after row {last}; push rows in ascending order"));
+        }
+        if doc == DocId::MAX {
+            return refuse("row numbers end before it; start another index".into());
+        }
+        let scale = match scale(self.spec.metric, self.spec.dim, vector) {
+            Ok(scale) => scale,
+            Err(problem) => return refuse(problem),
+        };
+        self.record.clear();
+        self.record.extend(vector.iter().map(|x| x * scale));
+        let scaled = self.record.clone();
+        self.rotation.apply(&mut self.record);
+        if self.spec.rerank == RerankCodec::F32 {
+            self.record.extend_from_slice(vector);
+        }
+        self.rows.push(&self.record)?;
+        self.docs.push(doc);
+        self.sum.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += f64::from(x));
+        Ok(())
+    }
+
+    /// Rows pushed so far.
+    pub fn len(&self) -> u32 {
+        self.docs.len() as u32
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.docs.is_empty()
+    }
+
+    /// Builds the index in memory.
+    ///
+    /// # Errors
+    /// As [`IvfBuilder::finish_to`].
+    pub fn finish(self) -> Result<(Vec<u8>, Built), VectorError> {
+        let mut section = Vec::new();
+        let built = self.finish_to(&mut section)?;
+        Ok((section, built))
+    }
+
+    /// Builds the index and writes it to `out`, front to back.
+    ///
+    /// # Errors
+    /// [`VectorError::Scratch`], [`VectorError::Write`] or [`VectorError::Threads`] if the system refuses.
+    pub fn finish_to(self, out: &mut dyn Write) -> Result<Built, VectorError> {
+        let ready = if self.options.threads == 0 {
+            self.build()?
+        } else {
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(self.options.threads)
+                .build()
+                .map_err(|error| VectorError::Threads { problem: error.to_string() })?;
+            pool.install(|| self.build())?
+        };
+        out.write_all(&ready.layout.encode()).map_err(VectorError::Write)?;
+        out.write_all(&ready.codes).map_err(VectorError::Write)?;
+        ready.payload.write_to(out)?;
+        out.flush().map_err(VectorError::Write)?;
+        Ok(ready.built)
+    }
+
+    fn build(mut self) -> Result<Ready, VectorError> {
+        self.rows.seal()?;
+        let lists = self.lists()?;
+        let mut mean: Vec<f32> =
+            self.sum.iter().map(|sum| (sum / self.docs.len().max(1) as f64) as f32).collect();
+        let centroid = mean.clone();
+        self.rotation.apply(&mut mean);
+        let Encoded { lists, centroids, order, codes, payload, radius } =
+            encode::encode(&self.spec, &self.options, &self.rows, &self.docs, lists, &mean)?;
+        let header = Header {
+            metric: self.spec.metric,
+            rerank: self.spec.rerank,
+            dim: self.spec.dim,
+            rows: self.docs.len() as u32,
+            doc_end: self.docs.last().map_or(0, |last| last + 1),
+            seed: self.spec.seed,
+            target_recall: self.spec.target_recall,
+            order: ProbeOrder { mean: 0.0, spread: 0.0 },
+            calibration: Calibration::default(),
+        };
+        let mut layout = Layout::new(header, lists, Bytes::from(centroids));
+        calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;
+        let built = Built {
+            len: layout.section_len,
+            open_len: layout.open_len,
+            vectors: layout.header.rows,
+            centroid,
+            radius,
+        };
+        Ok(Ready { layout, codes, payload, built })
+    }
+
+    /// The rows of each list, ascending; no list is empty.
+    fn lists(&self) -> Result<Vec<Vec<u32>>, VectorError> {
+        let (rows, dim) = (self.docs.len(), self.spec.dim);
+        if rows == 0 {
+            return Ok(Vec::new());
+        }
+        let wanted = match self.spec.nlist {
+            Some(nlist) => nlist as usize,
+            None => nlist(rows),
+        };
+        let drawn = (wanted * SAMPLE_PER_LIST).min(SAMPLE_BYTES_MAX / (4 * dim)).max(wanted);
+        let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(rows, drawn);
+        let sample = self.rows.gather(&sample, dim)?;
+        let centroids = Centroids::train(dim, &sample, wanted, self.spec.seed);
+        drop(sample);
+        let mut lists = vec![Vec::new(); centroids.len()];
+        let chunk = (32 << 20) / (4 * dim);
+        for start in (0..rows).step_by(chunk) {
+            let ids: Vec<usize> = (start..rows.min(start + chunk)).collect();
+            let assigned = centroids.assign(&self.rows.gather(&ids, dim)?);
+            for (row, list) in ids.into_iter().zip(assigned) {
+                lists[list as usize].push(row as u32);
+            }
+        }
+        lists.retain(|list| !list.is_empty());
+        Ok(lists)
+    }
+}
+
+/// About four times the root: scanning codes and ordering lists then cost alike.
+fn nlist(rows: usize) -> usize {
+    let rows = rows as f64;
+    ((4.096 * rows.sqrt()).min(rows / LIST_ROWS_MIN).round() as usize).max(1)
+}
+
+/// A section whose parts are all known.
+struct Ready {
+    layout: Layout,
+    codes: Vec<u8>,
+    payload: encode::Payload,
+    built: Built,
+}

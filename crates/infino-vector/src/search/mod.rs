@@ -1,0 +1,136 @@
+//! From a query to its neighbours: route, scan, rerank.
+//!
+//! [`route`] orders the lists by how near their rows may be. [`scan`] estimates the distance of every row of the first
+//! lists and keeps those that the bounds of their estimates do not rule out. [`rerank`] scores these by their payload,
+//! most promising first, until no other can be among the nearest. In memory the three run at once; over ranges
+//! [`fetch`] runs the same steps with a round of reads before each of the last two.
+
+pub(crate) mod fetch;
+pub(crate) mod query;
+pub(crate) mod rerank;
+pub(crate) mod route;
+pub(crate) mod scan;
+
+pub use fetch::Search;
+pub(crate) use query::Query;
+use rerank::Scorer;
+use route::Route;
+use scan::Candidates;
+
+use infino_format::DocSet;
+use infino_format::schema::RerankCodec;
+
+use crate::index::{Inner, Resident};
+use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Layout};
+use crate::{Neighbor, SearchParams, VectorError};
+
+/// As many allowed rows are scored one by one, without routing.
+const FEW_ROWS: u32 = 1024;
+
+/// Searches a section in memory.
+pub(crate) fn resident(
+    inner: &Inner,
+    resident: &Resident,
+    query: &[f32],
+    params: &SearchParams,
+    allowed: Option<&DocSet>,
+) -> Result<Vec<Neighbor>, VectorError> {
+    let layout = &inner.layout;
+    let plan = Plan::new(layout, params, allowed);
+    let query = Query::new(inner, query, params)?;
+    match plan {
+        Plan::Nothing => Ok(Vec::new()),
+        Plan::All => {
+            let mut scorer = Scorer::new(layout, &query, params.k);
+            for (id, entry) in layout.lists.iter().enumerate() {
+                let list = resident.list(layout, id)?;
+                for i in 0..entry.rows {
+                    let doc = list.doc(i as usize);
+                    if allowed.is_none_or(|allowed| allowed.contains(doc)) {
+                        let position = entry.first + i;
+                        scorer.score(doc, entry.step, resident.payload(layout, position)?);
+                    }
+                }
+            }
+            Ok(scorer.finish())
+        }
+        Plan::Probe { lists } => {
+            let mut route = Route::new(layout, &query);
+            let mut candidates = Candidates::new(layout, params.k);
+            let mut visited = 0;
+            let mut wanted = lists;
+            loop {
+                for &id in route.take(wanted) {
+                    let list = resident.list(layout, id as usize)?;
+                    candidates.scan(layout, &query, id as usize, &list, allowed);
+                }
+                visited += wanted;
+                if candidates.len() >= params.k || visited >= layout.lists.len() {
+                    break;
+                }
+                wanted = visited;
+            }
+            let mut candidates = candidates.finish();
+            if layout.header.rerank == RerankCodec::None {
+                return Ok(candidates.by_estimate(layout, params.k));
+            }
+            candidates.sort();
+            let mut scorer = Scorer::new(layout, &query, params.k);
+            for candidate in candidates.iter() {
+                if scorer.rules_out(candidate) {
+                    break;
+                }
+                let payload = resident.payload(layout, candidate.position)?;
+                let step = layout.lists[candidate.list as usize].step;
+                scorer.score(candidate.doc, step, payload);
+            }
+            Ok(scorer.finish())
+        }
+    }
+}
+
+/// How a search goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// No row can be found.
+    Nothing,
+    /// Score the payload of every row that counts.
+    All,
+    /// Visit so many lists, then more while rows are missing.
+    Probe { lists: usize },
+}
+
+impl Plan {
+    pub(crate) fn new(layout: &Layout, params: &SearchParams, allowed: Option<&DocSet>) -> Self {
+        let rows = layout.header.rows;
+        let counts = allowed.map_or(rows, |allowed| allowed.len().min(rows));
+        if counts == 0 {
+            return Self::Nothing;
+        }
+        let codes_alone = layout.header.rerank == RerankCodec::None;
+        if params.exact || (allowed.is_some() && counts <= FEW_ROWS && params.nprobe.is_none()) {
+            return if codes_alone { Self::Probe { lists: layout.lists.len() } } else { Self::All };
+        }
+        let share = f64::from(counts) / f64::from(rows);
+        Self::Probe { lists: nprobe(layout, params, share) as usize }
+    }
+}
+
+/// Lists to visit when a share of the rows counts: as calibrated for so many neighbours more as rows do not count.
+pub(crate) fn nprobe(layout: &Layout, params: &SearchParams, share: f64) -> u32 {
+    let nlist = layout.lists.len() as u32;
+    if let Some(nprobe) = params.nprobe {
+        return nprobe.min(nlist);
+    }
+    let target = params.target_recall.unwrap_or(layout.header.target_recall);
+    let column = CALIBRATED_RECALL.iter().position(|&recall| target <= recall + 1e-6);
+    let Some(column) = column else { return nlist };
+    let k = (params.k as f64 / share).max(1.0);
+    let at = |row: usize| f64::from(layout.header.calibration[row][column]);
+    let last = CALIBRATED_K.len() - 1;
+    let row = (1..last).find(|&row| k <= f64::from(CALIBRATED_K[row])).unwrap_or(last) - 1;
+    let (k0, k1) = (f64::from(CALIBRATED_K[row]), f64::from(CALIBRATED_K[row + 1]));
+    let along = ((k / k0).ln() / (k1 / k0).ln()).max(0.0);
+    let wanted = at(row).max(1.0) * (at(row + 1).max(1.0) / at(row).max(1.0)).powf(along);
+    (wanted.ceil() as u32).clamp(1.min(nlist), nlist)
+}
