@@ -4,10 +4,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, Decimal128Type, SchemaRef};
+use arrow::datatypes::{Decimal128Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use infino_format::checksum::crc32c;
-use infino_format::schema::TableSchema;
+use infino_format::schema::{Metric, TableSchema, VectorIndex};
 use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
 use infino_format::{RowId, SuperfileId};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataWriter};
@@ -15,6 +15,7 @@ use parquet::file::writer::TrackedWrite;
 
 use crate::checksums::{self, ChecksumWriter};
 use crate::columns::BodyWriter;
+use crate::indexes::{self, IndexBuilders, Indexes};
 use crate::layout::{self, Placed};
 use crate::schema::{self, ID_COLUMN};
 use crate::statistics::StatsBuilder;
@@ -23,12 +24,14 @@ use crate::{SuperfileError, SuperfileOptions};
 /// Turns batches into one superfile.
 ///
 /// Row groups are encoded as rows come and wait in memory, then in a scratch file, until [`SuperfileBuilder::finish_to`]
-/// writes the file from front to back. After an error the builder is of no more use.
+/// writes the file from front to back. After `Invalid` the builder goes on as if the batch had not been offered; after
+/// another error it is of no more use.
 pub struct SuperfileBuilder {
     schema: TableSchema,
     input: SchemaRef,
     stored: Vec<usize>,
     body: BodyWriter,
+    indexes: IndexBuilders,
     stats: Vec<StatsBuilder>,
     rows: u32,
     ids: Option<(RowId, RowId)>,
@@ -45,12 +48,14 @@ impl SuperfileBuilder {
             .filter(|&at| schema::is_stored(&schema.indexes, input.field(at).name()))
             .collect();
         let body = BodyWriter::new(&schema::body_schema(schema)?, &schema.indexes, &options)?;
+        let indexes = IndexBuilders::new(schema, &input, &options)?;
         let stats = schema.columns.iter().map(|column| StatsBuilder::new(column.field_id));
         Ok(Self {
             schema: schema.clone(),
             input,
             stored,
             body,
+            indexes,
             stats: stats.collect(),
             rows: 0,
             ids: None,
@@ -75,6 +80,7 @@ impl SuperfileBuilder {
         for (stats, column) in self.stats.iter_mut().zip(&batch.columns()[1..]) {
             stats.push(column)?;
         }
+        self.indexes.push(&batch, self.rows)?;
         self.body.push(&batch.project(&self.stored)?)?;
         self.rows = rows;
         Ok(())
@@ -96,7 +102,9 @@ impl SuperfileBuilder {
         let mut tracked = TrackedWrite::new(&mut file);
         body.copy_to(&mut tracked)?;
 
-        let mut placed = Vec::new();
+        let offset = tracked.bytes_written() as u64;
+        let Indexes { mut placed, text, vectors } =
+            self.indexes.finish_to(offset, &mut tracked)?;
         placed.push(write_checksums(&mut tracked)?);
         let mut summary = SuperfileSummary {
             id: SuperfileId::new(),
@@ -107,8 +115,8 @@ impl SuperfileBuilder {
             min_row_id,
             max_row_id,
             columns: self.stats.into_iter().map(StatsBuilder::finish).collect(),
-            text: Vec::new(),
-            vectors: Vec::new(),
+            text,
+            vectors,
             sections: placed.iter().map(|placed| placed.section.clone()).collect(),
         };
 
@@ -160,7 +168,7 @@ impl SuperfileBuilder {
         }
         for index in &self.schema.indexes.vectors {
             let (at, _) = self.input.column_with_name(&index.column).expect("checked in new");
-            check_vectors(&index.column, batch.column(at))?;
+            check_vectors(index, batch.column(at))?;
         }
         Ok(RecordBatch::try_new(Arc::clone(&self.input), batch.columns().to_vec())?)
     }
@@ -195,22 +203,25 @@ fn write_failed(error: std::io::Error) -> SuperfileError {
 }
 
 /// Refuses vectors that no distance can be taken to.
-fn check_vectors(column: &str, vectors: &dyn Array) -> Result<(), SuperfileError> {
-    let DataType::FixedSizeList(_, dim) = vectors.data_type() else {
-        return Err(SuperfileError::invalid(format!("column {column:?} holds no vectors")));
-    };
-    let (lists, dim) = (vectors.as_fixed_size_list(), *dim as usize);
-    let items = lists.values().as_primitive::<arrow::datatypes::Float32Type>();
+fn check_vectors(index: &VectorIndex, vectors: &dyn Array) -> Result<(), SuperfileError> {
+    let lists = vectors.as_fixed_size_list();
     for row in (0..lists.len()).filter(|&row| lists.is_valid(row)) {
+        let vector = indexes::vector(lists, row);
         let at = lists.value_offset(row) as usize;
-        let bad = (at..at + dim).find(|&i| items.is_null(i) || !items.value(i).is_finite());
-        if let Some(i) = bad {
-            let found = if items.is_null(i) { "null".into() } else { items.value(i).to_string() };
-            return Err(SuperfileError::invalid(format!(
-                "column {column:?}, row {row} of the batch: item {} of the vector is {found}",
-                i - at
-            )));
-        }
+        let bad = (0..vector.len())
+            .find(|&i| lists.values().is_null(at + i) || !vector[i].is_finite());
+        let problem = match bad {
+            Some(i) if lists.values().is_null(at + i) => format!("item {i} of the vector is null"),
+            Some(i) => format!("item {i} of the vector is {}", vector[i]),
+            None if index.metric == Metric::Cosine && vector.iter().all(|&x| x == 0.0) => {
+                "the vector is all zeros, which has no direction".to_owned()
+            }
+            None => continue,
+        };
+        return Err(SuperfileError::invalid(format!(
+            "column {:?}, row {row} of the batch: {problem}",
+            index.column
+        )));
     }
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::ops::Range;
 
 use arrow::error::ArrowError;
 use infino_format::FormatError;
+use infino_fts::FtsError;
 use infino_storage::StorageError;
+use infino_vector::VectorError;
 use parquet::errors::ParquetError;
 
 /// A variant per next move of the caller.
@@ -56,6 +58,12 @@ pub enum SuperfileError {
         /// Which version, and the newest this release reads.
         source: FormatError,
     },
+    /// The text index cannot be built from, or asked, this; the source says what to do.
+    #[error(transparent)]
+    Text(FtsError),
+    /// The vector index cannot be built from, or asked, this; the source says what to do.
+    #[error(transparent)]
+    Vector(VectorError),
     /// Storage did not do what it was asked.
     #[error(transparent)]
     Storage(#[from] StorageError),

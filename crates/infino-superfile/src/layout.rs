@@ -52,7 +52,7 @@ impl Placed {
 }
 
 /// Most of a section that its entry in the table of contents holds the checksum of.
-const OPEN_CRC_BYTES: usize = 64 << 10;
+pub(crate) const OPEN_CRC_BYTES: usize = 64 << 10;
 
 /// The part of a section's opening that its entry in the table of contents holds the checksum of.
 pub(crate) fn open_part(open: &[u8]) -> &[u8] {

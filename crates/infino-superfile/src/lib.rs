@@ -13,10 +13,12 @@ pub mod body;
 pub mod builder;
 mod checksums;
 mod columns;
+mod indexes;
 mod layout;
 pub mod reader;
 mod rows;
 pub mod scan;
+mod sections;
 mod spool;
 mod statistics;
 

@@ -1,14 +1,16 @@
 //! An open superfile.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use infino_format::checksum;
 use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
 use infino_format::{FormatError, SuperfileId};
+use infino_fts::FtsReader;
 use infino_storage::Store;
+use infino_vector::IvfIndex;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
 
@@ -41,6 +43,9 @@ pub struct Superfile {
 pub(crate) struct OpenSection {
     pub(crate) placed: Placed,
     pub(crate) open: Bytes,
+    /// The section's reader, made when first asked for.
+    pub(crate) text: OnceLock<Arc<FtsReader>>,
+    pub(crate) vector: OnceLock<IvfIndex>,
 }
 
 impl Superfile {
@@ -295,7 +300,12 @@ impl Opening {
             .placed
             .into_iter()
             .zip(opens)
-            .map(|(placed, open)| OpenSection { placed, open })
+            .map(|(placed, open)| OpenSection {
+                placed,
+                open,
+                text: OnceLock::new(),
+                vector: OnceLock::new(),
+            })
             .collect();
         let last = sections.pop().expect("the checksums, by `parse_sections`");
         let checksums = Checksums::decode(&last.open)
