@@ -1,0 +1,3 @@
+//! Loops over blocks of 128 numbers.
+
+pub(crate) mod pack;
