@@ -8,23 +8,26 @@ use infino::{Connection, IndexSpec, Metric, Supertable};
 use super::{TABLE, rows};
 use crate::{
     CliError,
-    corpus::{Corpus, Counts},
+    corpus::{Corpus, Counts, Survey},
     embed::{DIM, HashedNgrams},
     stopwatch::{bytes, count, duration},
 };
+
+/// What there is to read, which must be something.
+pub(super) fn survey(corpus: &Corpus) -> Result<Survey, CliError> {
+    let survey = corpus.survey();
+    if survey.files == 0 { Err(nothing_to_index(corpus)) } else { Ok(survey) }
+}
 
 /// Fills a new table with the passages of `corpus`, in one commit.
 pub(super) async fn run(
     db: &Connection,
     corpus: &Corpus,
+    survey: Survey,
     out: &mut impl Write,
 ) -> Result<Supertable, CliError> {
     for root in corpus.roots() {
         writeln!(out, "Reading {}", root.display())?;
-    }
-    let survey = corpus.survey();
-    if survey.files == 0 {
-        return Err(nothing_to_index(corpus));
     }
     let table = create(db, out).await?;
     let start = Instant::now();

@@ -43,10 +43,11 @@ const COLUMNS: [&str; 3] = ["path", "line", "text"];
 pub async fn run(args: &args::Demo, out: &mut impl Write) -> Result<(), CliError> {
     let start = Instant::now();
     let corpus = Corpus::open(&args.paths, args.limit_mb.map(|mb| mb.saturating_mul(1_000_000)))?;
+    let survey = ingest::survey(&corpus)?;
     let uri = args.store.uri();
     let db = crate::connect(&uri).await?;
     writeln!(out, "Table {TABLE:?} in {}", db.uri())?;
-    let table = ingest::run(&db, &corpus, out).await?;
+    let table = ingest::run(&db, &corpus, survey, out).await?;
 
     let query = questions::query(&db, &table, args.query.as_deref()).await?;
     let mut tour = Tour::new(out, db, table, query);
