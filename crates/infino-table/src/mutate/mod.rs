@@ -1,0 +1,101 @@
+//! Deletes and updates: a predicate becomes rows, rows become deletion vectors and new superfiles, all in one record.
+
+mod delete;
+mod update;
+
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use infino_format::record::Action;
+use infino_format::{DocSet, SuperfileId};
+use infino_manifest::{Entry, Snapshot, deletes};
+use infino_wal::CommitError;
+
+use crate::query::files;
+use crate::{RowFilter, Table, TableError};
+
+/// What a mutation did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MutationStats {
+    /// Live rows that the predicate matched.
+    pub matched: u64,
+    /// Rows that are gone or replaced.
+    pub tombstoned: u64,
+    /// The version that shows it; the version before if nothing matched.
+    pub version: u64,
+}
+
+/// The live rows of one superfile that a predicate matched.
+pub(crate) struct Target {
+    pub(crate) entry: Arc<Entry>,
+    /// Rows dead before.
+    pub(crate) dead: DocSet,
+    pub(crate) rows: DocSet,
+}
+
+/// The live rows that `filter` matches, by superfile; files without any are left out.
+pub(crate) async fn resolve(
+    table: &Table,
+    snapshot: &Snapshot,
+    filter: &Arc<dyn RowFilter>,
+) -> Result<Vec<Target>, TableError> {
+    let entries = snapshot.entries().filter(|entry| filter.may_match(&entry.summary)).cloned().collect::<Vec<_>>();
+    let targets: Vec<Target> = stream::iter(entries)
+        .map(|entry| async move {
+            let dead = files::dead(table, &entry).await?;
+            let mut rows = filter.rows(&*table.file(&entry).await?).await?;
+            rows.subtract(&dead);
+            Ok::<_, TableError>(Target { entry, dead, rows })
+        })
+        .buffered(files::CONCURRENT)
+        .try_filter(|target| std::future::ready(!target.rows.is_empty()))
+        .try_collect()
+        .await?;
+    let matched: u64 = targets.iter().map(|target| u64::from(target.rows.len())).sum();
+    let max = table.inner.options.mutation_rows_max;
+    if matched > max {
+        return Err(TableError::invalid(format!(
+            "the predicate matches {matched} rows, the limit for one mutation is {max}; narrow it or raise `mutation_rows_max`"
+        )));
+    }
+    Ok(targets)
+}
+
+/// The deletion vectors that take the targets out; large ones are put into storage first.
+pub(crate) async fn tombstones(table: &Table, targets: &[Target]) -> Result<Vec<Action>, TableError> {
+    let mut actions = Vec::with_capacity(targets.len());
+    for target in targets {
+        let mut dead = target.dead.clone();
+        dead.unite(&target.rows);
+        let superfile: SuperfileId = target.entry.summary.id;
+        let stored = deletes::store(&table.inner.store, &table.inner.root, &dead).await?;
+        actions.push(Action::SetDeletes { superfile, deletes: stored });
+    }
+    Ok(actions)
+}
+
+/// Whether a mutation that failed so should be resolved anew on the snapshot of the winner.
+pub(crate) fn is_conflict(error: &TableError) -> bool {
+    matches!(error, TableError::Commit(CommitError::Conflict { .. }))
+}
+
+/// Runs `attempt` until it does not conflict, refreshing in between.
+pub(crate) async fn with_retries<T>(
+    table: &Table,
+    mut attempt: impl AsyncFnMut(Arc<Snapshot>) -> Result<T, TableError>,
+) -> Result<T, TableError> {
+    let attempts = table.inner.options.mutation_attempts.max(1);
+    let mut snapshot = table.refresh().await?;
+    for _ in 1..attempts {
+        match attempt(snapshot).await {
+            Err(error) if is_conflict(&error) => snapshot = table.refresh().await?,
+            other => return other,
+        }
+    }
+    match attempt(snapshot).await {
+        Err(TableError::Commit(source)) if matches!(source, CommitError::Conflict { .. }) => {
+            Err(TableError::Contention { attempts, source: Box::new(source) })
+        }
+        other => other,
+    }
+}
