@@ -55,6 +55,7 @@ pub struct Demo {
     /// Folder with text files, may be repeated [default: the Rust dependencies on this machine]
     #[arg(long = "path", value_name = "DIR")]
     pub paths: Vec<PathBuf>,
+    /// Which store.
     #[command(flatten)]
     pub store: Store,
     /// Read at most this much text, in megabytes
@@ -81,6 +82,7 @@ pub enum Mode {
 pub struct Search {
     /// What to search for
     pub text: String,
+    /// Which store.
     #[command(flatten)]
     pub store: Store,
     /// Table to search
@@ -89,12 +91,12 @@ pub struct Search {
     /// How to rank; vectors are those of the demo
     #[arg(long, value_enum, default_value_t = Mode::Hybrid)]
     pub mode: Mode,
-    /// Full-text column [default: the table's first]
-    #[arg(long, value_name = "COLUMN")]
-    pub text_column: Option<String>,
-    /// Vector column [default: the table's first]
-    #[arg(long, value_name = "COLUMN")]
-    pub vector_column: Option<String>,
+    /// Full-text column
+    #[arg(long, default_value = "text", value_name = "COLUMN")]
+    pub text_column: String,
+    /// Vector column
+    #[arg(long, default_value = "embedding", value_name = "COLUMN")]
+    pub vector_column: String,
     /// How many rows
     #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub k: u32,
@@ -114,6 +116,7 @@ pub struct Search {
 pub struct Sql {
     /// The statement; - reads it from standard input
     pub statement: String,
+    /// Which store.
     #[command(flatten)]
     pub store: Store,
     /// How to print rows
@@ -126,6 +129,7 @@ pub struct Sql {
 pub struct Inspect {
     /// Table to look at [default: all, in a line each]
     pub table: Option<String>,
+    /// Which store.
     #[command(flatten)]
     pub store: Store,
 }

@@ -264,6 +264,9 @@ mod tests {
         let bits = vector("A golden text: parse_http_header(Größe) the the the.")
             .iter()
             .fold(0, |hash, x| mix(hash ^ u64::from(x.to_bits())));
-        assert_eq!(bits, 0x9fc1cd6c3ecd8d8e, "the vectors stored in tables would no longer compare");
+        assert_eq!(
+            bits, 0x9fc1cd6c3ecd8d8e,
+            "the vectors stored in tables would no longer compare"
+        );
     }
 }

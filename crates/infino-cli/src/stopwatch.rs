@@ -15,21 +15,18 @@ pub struct Timing {
 ///
 /// # Errors
 /// Those of `work`, at once.
-pub fn time<T, E>(
+pub async fn time<T, E>(
     repeats: usize,
-    mut work: impl FnMut() -> Result<T, E>,
+    mut work: impl AsyncFnMut() -> Result<T, E>,
 ) -> Result<(T, Timing), E> {
-    let mut run = || {
+    let start = Instant::now();
+    let mut last = work().await?;
+    let first = start.elapsed();
+    let mut warm = Vec::with_capacity(repeats);
+    for _ in 0..repeats.max(1) {
         let start = Instant::now();
-        work().map(|result| (result, start.elapsed()))
-    };
-    let (_, first) = run()?;
-    let (mut last, elapsed) = run()?;
-    let mut warm = vec![elapsed];
-    for _ in 1..repeats {
-        let (result, elapsed) = run()?;
-        last = result;
-        warm.push(elapsed);
+        last = work().await?;
+        warm.push(start.elapsed());
     }
     warm.sort_unstable();
     Ok((last, Timing { first, warm: warm[warm.len() / 2] }))
@@ -101,15 +98,15 @@ mod tests {
         assert_eq!(count(124_209), "124,209");
     }
 
-    #[test]
-    fn the_first_run_is_not_among_the_warm_ones() {
+    #[tokio::test]
+    async fn the_first_run_is_not_among_the_warm_ones() {
         let mut runs = 0;
-        let timed = time(5, || {
+        let mut work = async || {
             runs += 1;
             if runs == 9 { Err("no") } else { Ok(runs) }
-        });
-        assert_eq!(timed.expect("six runs are fewer than nine").0, 6);
-        assert_eq!(time(3, || Err::<(), _>("no")), Err("no"));
+        };
+        assert_eq!(time(5, &mut work).await.map(|(last, _)| last), Ok(6));
+        assert_eq!(time(5, &mut work).await.map(|(last, _)| last), Err("no"));
     }
 
     #[cfg(target_os = "linux")]

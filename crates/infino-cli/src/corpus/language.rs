@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-/// A language, by the name shown to people.
-pub type Language = &'static str;
+/// A language, by the name shown to people; one read back from a table is a string of its own.
+pub type Language = std::borrow::Cow<'static, str>;
 
-const EXTENSIONS: &[(&str, Language)] = &[
+const EXTENSIONS: &[(&str, &str)] = &[
     ("adoc", "asciidoc"),
     ("c", "c"),
     ("cc", "c++"),
@@ -62,7 +62,7 @@ const EXTENSIONS: &[(&str, Language)] = &[
 pub fn of(path: &Path) -> Option<Language> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     let found = EXTENSIONS.binary_search_by_key(&extension.as_str(), |&(ext, _)| ext).ok()?;
-    Some(EXTENSIONS[found].1)
+    Some(EXTENSIONS[found].1.into())
 }
 
 /// How much of a file is looked at for signs of a generator, in bytes.
@@ -95,8 +95,8 @@ mod tests {
     #[test]
     fn extensions_are_sorted_so_that_they_are_found() {
         assert!(EXTENSIONS.is_sorted_by(|a, b| a.0 < b.0));
-        assert_eq!(of(Path::new("a/b.RS")), Some("rust"));
-        assert_eq!(of(Path::new("README.md")), Some("markdown"));
+        assert_eq!(of(Path::new("a/b.RS")), Some("rust".into()));
+        assert_eq!(of(Path::new("README.md")), Some("markdown".into()));
         assert_eq!(of(Path::new("Cargo.lock")), None);
         assert_eq!(of(Path::new("rs")), None);
         assert_eq!(of(Path::new(".rs")), None);

@@ -55,7 +55,7 @@ pub(super) fn cut(source: &Source, text: &str) -> VecDeque<Passage> {
     let mut passages = VecDeque::new();
     let mut start = 0;
     while start < lines.len() {
-        let end = passage_end(text, &lines, start, source.language);
+        let end = passage_end(text, &lines, start, &source.language);
         let (from, to) = (lines[start].start, lines[end - 1].end);
         push(&mut passages, source, start, &text[from..to]);
         start = end;
@@ -85,7 +85,7 @@ fn lines(text: &str) -> Vec<Range<usize>> {
 
 /// The line after the last of the passage that starts at line `start`: the whole rest if it fits, else the
 /// latest of the strongest boundaries in the second half of what fits.
-fn passage_end(text: &str, lines: &[Range<usize>], start: usize, language: Language) -> usize {
+fn passage_end(text: &str, lines: &[Range<usize>], start: usize, language: &str) -> usize {
     let from = lines[start].start;
     let fits = |line: &&Range<usize>| line.end - from <= PASSAGE_BYTES_MAX;
     let count = lines[start..].iter().take(PASSAGE_LINES_MAX).take_while(fits).count().max(1);
@@ -102,7 +102,7 @@ fn passage_end(text: &str, lines: &[Range<usize>], start: usize, language: Langu
 }
 
 /// The boundary before line `at`.
-fn boundary(text: &str, lines: &[Range<usize>], at: usize, language: Language) -> Boundary {
+fn boundary(text: &str, lines: &[Range<usize>], at: usize, language: &str) -> Boundary {
     let line = &text[lines[at].clone()];
     let after_blank = text[lines[at - 1].clone()].trim().is_empty();
     let heading = language == "markdown" && line.starts_with('#');
@@ -144,7 +144,7 @@ mod tests {
             path: "a/b.rs".to_owned(),
             crate_name: "a".to_owned(),
             version: String::new(),
-            language: "rust",
+            language: "rust".into(),
         };
         cut(&source, text).into_iter().map(|passage| (passage.line, passage.text)).collect()
     }

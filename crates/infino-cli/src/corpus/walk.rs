@@ -32,7 +32,7 @@ impl File {
             path: parts.join("/"),
             crate_name: name.to_owned(),
             version: version.to_owned(),
-            language: self.language,
+            language: self.language.clone(),
         }
     }
 }
@@ -63,7 +63,7 @@ pub(super) struct Walk {
     pending: Vec<(PathBuf, Kind)>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 enum Kind {
     Folder,
     File(Language),

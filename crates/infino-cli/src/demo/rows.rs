@@ -1,6 +1,7 @@
 //! From passages to record batches, on a thread of its own, a few batches ahead of the table.
 
 use std::{
+    io,
     sync::{
         Arc,
         mpsc::{Receiver, sync_channel},
@@ -9,14 +10,17 @@ use std::{
 };
 
 use arrow::{
-    array::{ArrayRef, FixedSizeListArray, Float32Array, RecordBatch, StringArray, UInt32Array},
-    datatypes::{DataType, Field, Schema, SchemaRef},
+    array::{
+        ArrayRef, AsArray, FixedSizeListArray, Float32Array, RecordBatch, StringArray, UInt32Array,
+    },
+    datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type},
     error::ArrowError,
 };
 
 use crate::{
     corpus::{Corpus, Counts, Passage},
     embed::Embedder,
+    hits::column,
 };
 
 /// Rows of a batch: about 1.5 MB of text and 1 MB of vectors.
@@ -91,7 +95,7 @@ pub(super) fn batch(
         text(|passage| &passage.path),
         text(|passage| &passage.crate_name),
         text(|passage| &passage.version),
-        text(|passage| passage.language),
+        text(|passage| &passage.language),
         Arc::new(UInt32Array::from_iter_values(passages.iter().map(|passage| passage.line))),
         text(|passage| &passage.text),
         Arc::new(FixedSizeListArray::try_new(vector_item(), dim, values, None)?),
@@ -99,11 +103,32 @@ pub(super) fn batch(
     RecordBatch::try_new(schema(embedder.dim()), columns)
 }
 
+/// The passages that rows of the [`schema`] stand for, whatever the width of their columns.
+pub(super) fn passages(batches: &[RecordBatch]) -> io::Result<Vec<Passage>> {
+    let mut passages = Vec::new();
+    for batch in batches {
+        let text = |name| column(batch, name, &DataType::Utf8);
+        let (paths, crates, versions) = (text("path")?, text("crate")?, text("version")?);
+        let (languages, texts) = (text("language")?, text("text")?);
+        let lines = column(batch, "line", &DataType::UInt32)?;
+        for row in 0..batch.num_rows() {
+            let at = |column: &ArrayRef| column.as_string::<i32>().value(row).to_owned();
+            passages.push(Passage {
+                path: at(&paths),
+                crate_name: at(&crates),
+                version: at(&versions),
+                language: at(&languages).into(),
+                line: lines.as_primitive::<UInt32Type>().value(row),
+                text: at(&texts),
+            });
+        }
+    }
+    Ok(passages)
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
-
-    use arrow::array::AsArray;
 
     use super::*;
     use crate::embed::HashedNgrams;
