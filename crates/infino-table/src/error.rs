@@ -1,5 +1,7 @@
 //! Why a table did not do what it was asked.
 
+use std::sync::Arc;
+
 use infino_format::FormatError;
 use infino_fts::FtsError;
 use infino_manifest::ManifestError;
@@ -49,6 +51,9 @@ pub enum TableError {
     /// A superfile failed.
     #[error(transparent)]
     Superfile(#[from] SuperfileError),
+    /// A superfile could not be opened; all who waited for it share the failure.
+    #[error("{0}")]
+    Open(Arc<SuperfileError>),
     /// The text index failed.
     #[error(transparent)]
     Text(#[from] FtsError),

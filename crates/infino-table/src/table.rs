@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow::datatypes::SchemaRef;
 use infino_format::SuperfileId;
 use infino_format::schema::TableSchema;
-use infino_manifest::{Entry, Snapshot};
+use infino_manifest::{Entry, Snapshot, history};
 use infino_storage::Store;
 use infino_superfile::Superfile;
 use infino_wal::Log;
@@ -80,7 +80,7 @@ impl Table {
         runtime: Runtime,
         options: TableOptions,
     ) -> Result<Self, TableError> {
-        let snapshot = Arc::new(Snapshot::load(&store, root, &log.current().head).await?);
+        let snapshot = Arc::new(Snapshot::load(&*store, root, &log.current().head).await?);
         let files = moka::future::Cache::builder()
             .max_capacity(options.open_files_bytes)
             .weigher(|_, file: &Arc<Superfile>| u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX))
@@ -146,7 +146,7 @@ impl Table {
         let snapshot = if head.version == known.version {
             known
         } else {
-            Arc::new(Snapshot::load(&self.inner.store, &self.inner.root, &head).await?)
+            Arc::new(known.advance(&*self.inner.store, &self.inner.root, &head).await?)
         };
         Ok(self.inner.publish(snapshot, started))
     }
@@ -156,9 +156,14 @@ impl Table {
         Writer::new(self.clone())
     }
 
-    /// Rows alive in `snapshot`.
-    pub fn count_rows(&self, snapshot: &Snapshot) -> u64 {
-        snapshot.live_rows()
+    /// The table as of `version`.
+    ///
+    /// # Errors
+    /// `Manifest` if that version is not kept.
+    pub async fn at_version(&self, version: u64) -> Result<Arc<Snapshot>, TableError> {
+        let head = self.inner.log.refresh().await?.head;
+        let snapshot = history::as_of_version(&*self.inner.store, &self.inner.root, &head, version).await?;
+        Ok(Arc::new(snapshot))
     }
 
     /// An open superfile of a snapshot; opening it costs one round of reads, once.
@@ -166,6 +171,19 @@ impl Table {
     /// # Errors
     /// `Superfile` if it cannot be read or is damaged.
     pub async fn file(&self, entry: &Entry) -> Result<Arc<Superfile>, TableError> {
+        self.inner.file(entry).await
+    }
+
+    /// The open superfile `id` of `snapshot`.
+    ///
+    /// # Errors
+    /// As [`Table::file`].
+    pub(crate) async fn file_of(
+        &self,
+        snapshot: &Snapshot,
+        id: SuperfileId,
+    ) -> Result<Arc<Superfile>, TableError> {
+        let entry = snapshot.entries.get(id).expect("a hit is of a file of its snapshot");
         self.inner.file(entry).await
     }
 
@@ -206,7 +224,7 @@ impl Inner {
         }
         let path = self.path(&entry.summary.path());
         let open = Superfile::open(self.store.clone(), &path, Some(entry.summary.clone()));
-        self.files.try_get_with(id, open).await.map_err(|error| TableError::Superfile((*error).clone()))
+        self.files.try_get_with(id, open).await.map_err(TableError::Open)
     }
 
     /// Makes `snapshot` current unless a newer one is; returns the current one.

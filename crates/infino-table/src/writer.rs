@@ -163,8 +163,11 @@ impl Writer {
 pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, TableError> {
     let started = Instant::now();
     let committed = table.inner.log.commit(change).await?;
-    let snapshot = Snapshot::load(&table.inner.store, &table.inner.root, &committed.head).await?;
-    table.inner.publish(Arc::new(snapshot), started);
+    let known = table.snapshot();
+    if committed.head.version > known.version {
+        let next = known.advance(&*table.inner.store, &table.inner.root, &committed.head).await?;
+        table.inner.publish(Arc::new(next), started);
+    }
     Ok(committed)
 }
 

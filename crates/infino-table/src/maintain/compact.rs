@@ -28,7 +28,7 @@ pub(super) async fn run(table: &Table) -> Result<OptimizeReport, TableError> {
     for group in plan::groups(&snapshot) {
         let epoch = table.inner.log.current().head.epoch;
         let (merged, places) = merge(table, &snapshot.schema, &group).await?;
-        let dead: u64 = group.iter().map(|entry| entry.dead_rows()).sum();
+        let dead: u64 = group.iter().map(|entry| entry.deleted_rows()).sum();
         let added = usize::from(merged.is_some());
         let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
         for entry in &group {

@@ -16,12 +16,12 @@ const DEAD_ROWS_ONE_IN: u64 = 10;
 /// Files are taken in the order of their rows, so that a merged file covers a run of row ids where the inputs did. A group
 /// of one is a rewrite to reclaim dead rows.
 pub(super) fn groups(snapshot: &Snapshot) -> Vec<Vec<Arc<Entry>>> {
-    let mut entries: Vec<Arc<Entry>> = snapshot.entries().filter(|entry| is_small(entry) || is_dirty(entry)).cloned().collect();
+    let mut entries: Vec<Arc<Entry>> = snapshot.entries.iter().filter(|entry| is_small(entry) || is_dirty(entry)).cloned().collect();
     entries.sort_by_key(|entry| entry.summary.min_row_id);
     let mut groups: Vec<Vec<Arc<Entry>>> = Vec::new();
     let (mut rows, mut bytes) = (0, 0);
     for entry in entries {
-        let (more_rows, more_bytes) = (live(&entry), entry.summary.file_len);
+        let (more_rows, more_bytes) = (entry.live_rows(), entry.summary.file_len);
         if groups.is_empty() || rows + more_rows > ROWS_TARGET || bytes + more_bytes > BYTES_TARGET {
             groups.push(Vec::new());
             (rows, bytes) = (0, 0);
@@ -34,14 +34,10 @@ pub(super) fn groups(snapshot: &Snapshot) -> Vec<Vec<Arc<Entry>>> {
     groups
 }
 
-fn live(entry: &Entry) -> u64 {
-    u64::from(entry.summary.row_count) - entry.dead_rows()
-}
-
 fn is_small(entry: &Entry) -> bool {
-    live(entry) < ROWS_TARGET / 2 && entry.summary.file_len < BYTES_TARGET / 2
+    entry.live_rows() < ROWS_TARGET / 2 && entry.summary.file_len < BYTES_TARGET / 2
 }
 
 fn is_dirty(entry: &Entry) -> bool {
-    entry.dead_rows() * DEAD_ROWS_ONE_IN > u64::from(entry.summary.row_count)
+    entry.deleted_rows() * DEAD_ROWS_ONE_IN > u64::from(entry.summary.row_count)
 }

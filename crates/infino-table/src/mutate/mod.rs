@@ -37,7 +37,7 @@ pub(crate) async fn resolve(
     snapshot: &Snapshot,
     filter: &Arc<dyn RowFilter>,
 ) -> Result<Vec<Target>, TableError> {
-    let entries = snapshot.entries().filter(|entry| filter.may_match(&entry.summary)).cloned().collect::<Vec<_>>();
+    let entries = snapshot.entries.iter().filter(|entry| filter.may_match(&entry.summary)).cloned().collect::<Vec<_>>();
     let targets: Vec<Target> = stream::iter(entries)
         .map(|entry| async move {
             let dead = files::dead(table, &entry).await?;

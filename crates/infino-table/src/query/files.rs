@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use infino_format::DocSet;
+use infino_fts::FtsReader;
 use infino_manifest::{Entry, Snapshot, deletes};
+use infino_superfile::Superfile;
 
 use super::fan_out;
 use crate::{RowFilter, Table, TableError};
@@ -14,8 +16,6 @@ pub(crate) const CONCURRENT: usize = 64;
 /// A superfile that takes part in a search.
 #[derive(Debug, Clone)]
 pub(crate) struct Candidate {
-    /// Its place in the snapshot's entries.
-    pub(crate) at: usize,
     pub(crate) entry: Arc<Entry>,
     /// The rows that may be ranked; `None` for all.
     pub(crate) allowed: Option<Arc<DocSet>>,
@@ -26,8 +26,20 @@ pub(crate) async fn dead(table: &Table, entry: &Entry) -> Result<DocSet, TableEr
     let rows = entry.summary.row_count;
     match &entry.deletes {
         None => Ok(DocSet::empty(rows)),
-        Some(stored) => Ok(deletes::load(&table.inner.store, &table.inner.root, stored, rows).await?),
+        Some(stored) => {
+            let dead = deletes::load(&*table.inner.store, &table.inner.root, stored).await?;
+            Ok(DocSet::from_bitmap(rows, &dead)?)
+        }
     }
+}
+
+/// The reader of a file's text section.
+pub(crate) async fn text_reader(file: &Superfile) -> Result<Arc<FtsReader>, TableError> {
+    file.text().await?.ok_or_else(|| TableError::NotIndexed {
+        column: file.path().to_owned(),
+        index: "full-text",
+        instead: "it was written before the column was indexed; `optimize` rewrites it".to_owned(),
+    })
 }
 
 /// The files of `snapshot` that hold live rows which pass `filter`, each with those rows.
@@ -36,13 +48,13 @@ pub(crate) async fn candidates(
     snapshot: &Snapshot,
     filter: Option<&Arc<dyn RowFilter>>,
 ) -> Result<Vec<Candidate>, TableError> {
-    let entries = snapshot.entries().cloned().enumerate();
-    let entries = entries.filter(|(_, entry)| filter.is_none_or(|filter| filter.may_match(&entry.summary)));
-    let found = fan_out::each(entries.collect(), |(at, entry)| {
+    let entries = snapshot.entries.iter().cloned();
+    let entries = entries.filter(|entry| filter.is_none_or(|filter| filter.may_match(&entry.summary)));
+    let found = fan_out::each(entries.collect(), |entry| {
         let (table, filter) = (table.clone(), filter.cloned());
         async move {
             let allowed = allowed(&table, &entry, filter.as_ref()).await?;
-            Ok(Candidate { at, entry, allowed: allowed.map(Arc::new) })
+            Ok(Candidate { entry, allowed: allowed.map(Arc::new) })
         }
     })
     .await?;

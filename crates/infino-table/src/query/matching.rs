@@ -30,7 +30,7 @@ pub async fn search(
                 rows.intersect(allowed);
             }
             // Within a file rows ascend with their ids, so no later row of it can be among the first `limit`.
-            let hits = rows.iter().take(limit).map(|doc| FileHit { file: candidate.at, doc, value: 0.0 });
+            let hits = rows.iter().take(limit).map(|doc| FileHit { file: candidate.entry.id(), doc, value: 0.0 });
             Ok(hits.collect::<Vec<_>>())
         }
     })
@@ -53,7 +53,7 @@ pub async fn search(
 /// As [`search`].
 pub async fn file_rows(table: &Table, entry: &Entry, query: &Query) -> Result<DocSet, TableError> {
     let file = table.file(entry).await?;
-    let reader = file.text().await?;
+    let reader = files::text_reader(&file).await?;
     let prepared = file.run_text(reader.prepare(query)?).await?;
     Ok(file.run_text(reader.matches(&prepared)?).await?)
 }

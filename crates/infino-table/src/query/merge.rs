@@ -1,6 +1,8 @@
 //! The best of every file become the best of the table.
 
-use infino_format::{DocId, RowId};
+use std::collections::BTreeMap;
+
+use infino_format::{DocId, RowId, SuperfileId};
 use infino_manifest::Snapshot;
 
 use super::Hit;
@@ -9,7 +11,7 @@ use crate::{Table, TableError};
 /// A hit of one file, before its row id is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct FileHit {
-    pub(crate) file: usize,
+    pub(crate) file: SuperfileId,
     pub(crate) doc: DocId,
     pub(crate) value: f32,
 }
@@ -59,13 +61,13 @@ pub(crate) async fn row_ids(
     hits: &[FileHit],
 ) -> Result<Vec<RowId>, TableError> {
     let mut ids = vec![RowId(0); hits.len()];
-    let mut by_file: std::collections::BTreeMap<usize, Vec<usize>> = Default::default();
+    let mut by_file: BTreeMap<SuperfileId, Vec<usize>> = Default::default();
     for (i, hit) in hits.iter().enumerate() {
         by_file.entry(hit.file).or_default().push(i);
     }
     for (file, places) in by_file {
         let docs = places.iter().map(|&i| hits[i].doc).collect::<Vec<_>>();
-        let found = table.file(snapshot.entry(file)).await?.row_ids(&docs).await?;
+        let found = table.file_of(snapshot, file).await?.row_ids(&docs).await?;
         for (place, id) in places.into_iter().zip(found) {
             ids[place] = id;
         }

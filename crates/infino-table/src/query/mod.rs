@@ -9,15 +9,15 @@ pub mod rows;
 pub mod text;
 pub mod vector;
 
-use infino_format::{DocId, RowId};
+use infino_format::{DocId, RowId, SuperfileId};
 
 pub use hybrid::Fusion;
 
 /// A row that a search found.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit {
-    /// The superfile, as its place in the snapshot's entries.
-    pub file: usize,
+    /// The superfile.
+    pub file: SuperfileId,
     /// The row of the superfile.
     pub doc: DocId,
     /// The row of the table.

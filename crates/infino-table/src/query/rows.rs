@@ -1,10 +1,12 @@
 //! The winners' rows, and only the columns asked for.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch, UInt32Array, new_empty_array};
 use arrow::compute;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use infino_format::SuperfileId;
 use infino_manifest::Snapshot;
 
 use super::{Hit, fan_out};
@@ -65,7 +67,7 @@ async fn gather(
     if hits.is_empty() {
         return Ok(schema.fields()[first..].iter().map(|field| new_empty_array(field.data_type())).collect());
     }
-    let mut by_file: std::collections::BTreeMap<usize, Vec<usize>> = Default::default();
+    let mut by_file: BTreeMap<SuperfileId, Vec<usize>> = Default::default();
     for (i, hit) in hits.iter().enumerate() {
         by_file.entry(hit.file).or_default().push(i);
     }
@@ -78,7 +80,7 @@ async fn gather(
         let (table, snapshot, names) = (table.clone(), snapshot.clone(), names.clone());
         async move {
             let names = names.iter().map(String::as_str).collect::<Vec<_>>();
-            Ok(table.file(snapshot.entry(file)).await?.rows(&docs, &names).await?)
+            Ok(table.file_of(&snapshot, file).await?.rows(&docs, &names).await?)
         }
     })
     .await?;

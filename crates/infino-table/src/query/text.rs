@@ -1,5 +1,6 @@
 //! BM25 over the whole table.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use infino_format::schema::TextIndex;
@@ -53,8 +54,9 @@ pub async fn search(
     let (candidates, prepared) =
         futures::try_join!(files::candidates(table, snapshot, filter), prepare(table, snapshot, query))?;
     let stats = Arc::new(corpus(snapshot, &prepared));
+    let by_file: HashMap<_, _> = snapshot.entries.iter().map(|entry| entry.id()).zip(&prepared).collect();
     let work = candidates.into_iter().map(|candidate| {
-        let prepared = prepared[candidate.at].clone();
+        let prepared = by_file[&candidate.entry.id()].clone();
         (candidate, prepared)
     });
     let hits = fan_out::each(work.collect(), |(candidate, prepared)| {
@@ -71,11 +73,11 @@ pub(crate) async fn prepare(
     snapshot: &Arc<Snapshot>,
     query: &Query,
 ) -> Result<Vec<Arc<Prepared>>, TableError> {
-    fan_out::each(snapshot.entries().cloned().collect(), |entry| {
+    fan_out::each(snapshot.entries.iter().cloned().collect(), |entry| {
         let (table, query) = (table.clone(), query.clone());
         async move {
             let file = table.file(&entry).await?;
-            let reader = file.text().await?;
+            let reader = files::text_reader(&file).await?;
             Ok(Arc::new(file.run_text(reader.prepare(&query)?).await?))
         }
     })
@@ -85,7 +87,7 @@ pub(crate) async fn prepare(
 /// The statistics of the whole table for the terms looked up.
 fn corpus(snapshot: &Snapshot, prepared: &[Arc<Prepared>]) -> CorpusStats {
     let mut stats = CorpusStats::default();
-    for (entry, prepared) in snapshot.entries().zip(prepared) {
+    for (entry, prepared) in snapshot.entries.iter().zip(prepared) {
         for text in &entry.summary.text {
             if let Some(column) = snapshot.schema.columns.iter().find(|c| c.field_id == text.field_id) {
                 stats.add_field(&column.name, FieldStats { docs: text.docs, tokens: text.tokens });
@@ -104,8 +106,8 @@ async fn search_file(
     k: usize,
 ) -> Result<Vec<FileHit>, TableError> {
     let file = table.file(&candidate.entry).await?;
-    let reader = file.text().await?;
+    let reader = files::text_reader(&file).await?;
     let search = reader.search(prepared, stats, k, candidate.allowed.as_deref(), None)?;
     let hits = file.run_text(search).await?;
-    Ok(hits.into_iter().map(|hit| FileHit { file: candidate.at, doc: hit.doc, value: hit.score }).collect())
+    Ok(hits.into_iter().map(|hit| FileHit { file: candidate.entry.id(), doc: hit.doc, value: hit.score }).collect())
 }

@@ -60,7 +60,7 @@ pub async fn search(
             let index = file.vector(field_id).await?;
             let search = index.search(&query, &params, candidate.allowed.as_deref())?;
             let found = file.run_vector(field_id, search).await?;
-            let hits = found.into_iter().map(|n| FileHit { file: candidate.at, doc: n.doc, value: n.distance });
+            let hits = found.into_iter().map(|n| FileHit { file: candidate.entry.id(), doc: n.doc, value: n.distance });
             Ok(hits.collect::<Vec<_>>())
         }
     })
