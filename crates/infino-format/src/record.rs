@@ -41,7 +41,9 @@ impl Operation {
     /// # Errors
     /// [`FormatError::Version`] if this release knows none.
     pub fn from_code(code: u8) -> Result<Self, FormatError> {
-        use Operation::{Append, Compact, Create, Delete, Merge, Property, Restore, Schema, Update};
+        use Operation::{
+            Append, Compact, Create, Delete, Merge, Property, Restore, Schema, Update,
+        };
         [Create, Append, Delete, Update, Merge, Compact, Schema, Property, Restore]
             .get(code as usize)
             .copied()

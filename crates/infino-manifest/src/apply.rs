@@ -80,7 +80,10 @@ impl Snapshot {
         deletes: &Deletes,
     ) -> Result<(), ManifestError> {
         let Some(entry) = self.entries.get(superfile) else {
-            return Err(unfit(version, format!("it kills rows of {superfile}, which is not there")));
+            return Err(unfit(
+                version,
+                format!("it kills rows of {superfile}, which is not there"),
+            ));
         };
         let summary = entry.summary.clone();
         if deletes.count > summary.row_count {

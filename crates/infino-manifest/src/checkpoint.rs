@@ -45,11 +45,11 @@ pub async fn fold(
         return Err(ManifestError::Stale { expected: head.version, found: snapshot.version });
     }
     let place = Place { store, root };
-    let (number, ancestors) = match &head.checkpoint {
-        None => (1, Vec::new()),
+    let (number, ancestors, standing) = match &head.checkpoint {
+        None => (1, Vec::new(), Vec::new()),
         Some(before) => {
             let list = place.list(before).await?;
-            (before.number + 1, before.ancestors_of_next(&list.ancestors))
+            (before.number + 1, before.ancestors_of_next(&list.ancestors), list.parts)
         }
     };
     let mut objects = Vec::new();
@@ -57,7 +57,7 @@ pub async fn fold(
     objects.extend(written);
     let mut snapshot = snapshot.clone();
     let corrupt = ManifestError::corrupt(root);
-    let parts = write_parts(&mut snapshot, &mut objects).map_err(corrupt)?;
+    let parts = write_parts(&mut snapshot, &standing, &mut objects).map_err(corrupt)?;
     let list = CheckpointList {
         number,
         version: snapshot.version,
@@ -103,14 +103,17 @@ fn is_inline(item: &TailItem) -> bool {
     inline(item).is_some()
 }
 
-/// The parts that hold `snapshot`; those that were not written before are added to `objects`.
+/// The parts that hold `snapshot`; those that are not `standing` are added to `objects`.
+///
+/// A part that the newest checkpoint does not name may be collected at any time, so it is written again.
 fn write_parts(
     snapshot: &mut Snapshot,
+    standing: &[PartRef],
     objects: &mut Vec<(ObjectRef, Vec<u8>)>,
 ) -> Result<Vec<PartRef>, FormatError> {
     let mut parts = Vec::new();
     for chunk in &mut snapshot.entries.chunks {
-        if let Some(part) = &chunk.part {
+        if let Some(part) = chunk.part.as_ref().filter(|part| standing.contains(part)) {
             parts.push(part.clone());
             continue;
         }

@@ -13,9 +13,9 @@ pub mod checkpoint;
 pub mod deletes;
 pub mod entry;
 pub mod error;
-
+pub mod gc;
 pub mod history;
-
+pub mod prune;
 pub mod snapshot;
 
 mod read;
@@ -24,8 +24,3 @@ pub use apply::apply;
 pub use entry::{Entries, Entry};
 pub use error::ManifestError;
 pub use snapshot::Snapshot;
-
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;

@@ -46,7 +46,11 @@ impl Place<'_> {
             .await
     }
 
-    pub(crate) async fn put(&self, object: &ObjectRef, bytes: Vec<u8>) -> Result<(), ManifestError> {
+    pub(crate) async fn put(
+        &self,
+        object: &ObjectRef,
+        bytes: Vec<u8>,
+    ) -> Result<(), ManifestError> {
         Ok(self.store.put(&self.path(&object.path), bytes.into()).await?)
     }
 

@@ -163,8 +163,7 @@ async fn parts(
             continue;
         }
         let bytes = read.next().expect("one answer for each part asked for");
-        let entries =
-            part.entries(&bytes).map_err(ManifestError::corrupt(&part.object.path))?;
+        let entries = part.entries(&bytes).map_err(ManifestError::corrupt(&part.object.path))?;
         let entries = entries
             .into_iter()
             .map(|entry| Entry { summary: Arc::new(entry.summary), deletes: entry.deletes })

@@ -243,11 +243,7 @@ impl Inner {
     }
 
     /// Readies the swap to the head that holds the records of `admitted`, and puts what that head names.
-    async fn publish(
-        &self,
-        current: &Current,
-        admitted: &[Admitted],
-    ) -> Result<Pending, WalError> {
+    async fn publish(&self, current: &Current, admitted: &[Admitted]) -> Result<Pending, WalError> {
         let mut head = (*current.head).clone();
         let mut segments = Vec::new();
         for Admitted { record, .. } in admitted {

@@ -31,7 +31,9 @@ pub enum WalError {
     #[error("commit {0} may have happened: the store gave no clear answer; resolve it by this id")]
     Unknown(CommitId),
     /// So many races were lost that trying on would only make it worse; nothing was committed. Try later.
-    #[error("not committed: {attempts} attempts in a row lost the race for {path}; try again later")]
+    #[error(
+        "not committed: {attempts} attempts in a row lost the race for {path}; try again later"
+    )]
     Contention {
         /// The head.
         path: String,
@@ -39,7 +41,9 @@ pub enum WalError {
         attempts: u32,
     },
     /// The tail is so long that no head can hold more of it; nothing was committed. Fold a checkpoint first.
-    #[error("not committed: {path} holds {segments} segments that no checkpoint has folded; fold it")]
+    #[error(
+        "not committed: {path} holds {segments} segments that no checkpoint has folded; fold it"
+    )]
     TailFull {
         /// The head.
         path: String,

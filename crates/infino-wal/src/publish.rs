@@ -47,10 +47,6 @@ impl Log {
             })
             .await?;
         let done = current.head.checkpoint.as_ref() == Some(checkpoint);
-        Ok(if done {
-            Published::Done(current.head)
-        } else {
-            Published::Superseded(current.head)
-        })
+        Ok(if done { Published::Done(current.head) } else { Published::Superseded(current.head) })
     }
 }

@@ -11,7 +11,11 @@ use crate::log::Inner;
 use crate::vectors::Vectors;
 
 impl Inner {
-    pub(crate) async fn load(&self, vectors: &mut Vectors, deletes: &Deletes) -> Result<(), WalError> {
+    pub(crate) async fn load(
+        &self,
+        vectors: &mut Vectors,
+        deletes: &Deletes,
+    ) -> Result<(), WalError> {
         let Some(object) = deletes.object().filter(|_| !vectors.has(deletes)) else {
             return Ok(());
         };
@@ -39,8 +43,7 @@ impl Inner {
         let mut at = head.checkpoint.clone();
         while let Some(checkpoint) = at.filter(|checkpoint| checkpoint.version > from) {
             let bytes = self.get(&checkpoint.list).await?;
-            let list =
-                checkpoint.list(&bytes).map_err(WalError::corrupt(&checkpoint.list.path))?;
+            let list = checkpoint.list(&bytes).map_err(WalError::corrupt(&checkpoint.list.path))?;
             segments.extend(list.segments.into_iter().rev().filter(|segment| segment.last > from));
             at = list.ancestors.into_iter().next();
         }
@@ -59,10 +62,7 @@ impl Inner {
         Ok(records)
     }
 
-    async fn segment(
-        &self,
-        segment: &SegmentRef,
-    ) -> Result<Vec<Record>, WalError> {
+    async fn segment(&self, segment: &SegmentRef) -> Result<Vec<Record>, WalError> {
         let bytes = self.get(&segment.object).await?;
         segment.records(&bytes).map_err(WalError::corrupt(&segment.object.path))
     }

@@ -44,11 +44,8 @@ pub fn push(tail: &mut Vec<TailItem>, record: Record) -> Vec<Segment> {
         tail.push(TailItem::Segment(segment.reference.clone()));
         return vec![segment];
     }
-    let spilled = if inline_bytes(tail) + len > TAIL_INLINE_BYTES_MAX {
-        spill(tail)
-    } else {
-        Vec::new()
-    };
+    let spilled =
+        if inline_bytes(tail) + len > TAIL_INLINE_BYTES_MAX { spill(tail) } else { Vec::new() };
     tail.push(TailItem::Inline(record));
     spilled
 }
