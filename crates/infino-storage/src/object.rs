@@ -31,6 +31,9 @@ use crate::{ObjectInfo, StorageError, Store, Swap, Tag, path};
 /// How often a body that ends early or breaks off is asked for again; requests that fail have their own retries below.
 const SHORT_BODY_RETRIES: usize = 3;
 
+/// A range of more parts than this is checked against the object's length first.
+const PARTS_UNCHECKED_MAX: u64 = 64;
+
 /// A bucket or container.
 pub struct RemoteStore {
     uri: String,
@@ -115,6 +118,20 @@ impl RemoteStore {
         }
     }
 
+    /// Refuses a range that is cut into many parts and ends behind the object: one request tells, instead of thousands.
+    async fn check_long(&self, path: &str, ranges: &[Range<u64>]) -> Result<(), StorageError> {
+        let most = self.limits.range_part_bytes.saturating_mul(PARTS_UNCHECKED_MAX);
+        let is_long = |range: &&Range<u64>| range.end.saturating_sub(range.start) > most;
+        if ranges.iter().find(is_long).is_none() {
+            return Ok(());
+        }
+        let len = self.head(path).await?.len;
+        match ranges.iter().find(|range| range.end > len) {
+            Some(range) => Err(source::not_exact(path, range, format!("an object of {len} bytes"))),
+            None => Ok(()),
+        }
+    }
+
     async fn read_span(&self, path: &str, span: Range<u64>) -> Result<Bytes, Failure> {
         let range = Some(GetRange::Bounded(span.clone()));
         let options = GetOptions { range, ..GetOptions::default() };
@@ -196,6 +213,7 @@ impl Store for RemoteStore {
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StorageError> {
         let Limits { gap_bytes, range_part_bytes, concurrency, .. } = self.limits;
+        self.check_long(path, ranges).await?;
         let requests = Requests::plan(path, ranges, gap_bytes, range_part_bytes)?;
         let reads = requests.spans.iter().cloned().map(|span| self.read_span(path, span));
         let spans: Vec<Bytes> =

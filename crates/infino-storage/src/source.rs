@@ -157,7 +157,7 @@ impl Requests {
 fn cut(span: Range<u64>, part: u64) -> impl Iterator<Item = Range<u64>> {
     let len = span.end - span.start;
     // The last part takes what is left over if that is under half a part: a request for a sliver costs a round trip.
-    let parts = if len <= part { 1 } else { (len + part / 2) / part };
+    let parts = (len / part + u64::from(len % part * 2 >= part)).max(1);
     (0..parts).map(move |n| {
         let end = if n + 1 == parts { span.end } else { span.start + (n + 1) * part };
         span.start + n * part..end
