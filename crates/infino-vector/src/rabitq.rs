@@ -17,7 +17,7 @@
 
 use infino_format::schema::Metric;
 
-use crate::kernel;
+use crate::kernel::{self, Bounding};
 
 /// Bytes of a code.
 pub(crate) fn code_len(dim: usize) -> usize {
@@ -70,15 +70,15 @@ pub(crate) fn encode(metric: Metric, row: &[f32], centroid: &[f32], code: &mut [
 
 /// A rotated query, quantised once for all lists: a table of sums for each four dimensions.
 ///
-/// Coordinates become integers `u` so that the sum of any four magnitudes fits a byte and the sum of all fits 16 bits;
-/// entry `b` of a nibble is the sum of the `|u|` whose sign agrees with bit pattern `b`. A scan adds entries up to `t`,
+/// Coordinates become integers `u` so that the magnitudes of any four add up to 63 at most, four entries thus fit a byte,
+/// and all entries fit 16 bits; entry `b` of a nibble is the sum of the `|u|` whose sign agrees with bit pattern `b`. A scan adds entries up to `t`,
 /// and `⟨s, q⟩ = delta (2 t − total)`.
 pub(crate) struct QueryCode {
     /// 32 entries a byte of code.
     pub(crate) table: Vec<u8>,
     pub(crate) delta: f32,
     /// Σ|u|.
-    pub(crate) total: u32,
+    pub(crate) total: i32,
     /// Standard deviation that quantising the query adds to `⟨s, q⟩`.
     pub(crate) noise: f32,
 }
@@ -87,7 +87,7 @@ impl QueryCode {
     pub(crate) fn new(query: &[f32]) -> Self {
         let nibble = query.chunks(4).map(norm1).fold(0.0f32, f32::max);
         let all: f32 = query.chunks(4).map(norm1).sum();
-        let mut scale = (251.0 / nibble).min((65_000.0 - 0.5 * query.len() as f32) / all);
+        let mut scale = (61.0 / nibble).min((65_000.0 - 0.5 * query.len() as f32) / all);
         if !scale.is_finite() {
             scale = 0.0;
         }
@@ -97,7 +97,7 @@ impl QueryCode {
             let mut agree = [[0u8; 2]; 4];
             for (pair, &x) in agree.iter_mut().zip(four) {
                 let u = (x * scale).abs().round() as u8;
-                total += u32::from(u);
+                total += i32::from(u);
                 pair[usize::from(x >= 0.0)] = u;
             }
             for (bits, entry) in entries.iter_mut().enumerate() {
@@ -107,42 +107,29 @@ impl QueryCode {
         let delta = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         Self { table, delta, total, noise: delta * (query.len() as f32 / 12.0).sqrt() }
     }
-
-    /// `⟨s, q⟩` of the row whose table entries sum to `sum`.
-    pub(crate) fn inner(&self, sum: u16) -> f32 {
-        self.delta * (2 * i64::from(sum) - i64::from(self.total)) as f32
-    }
 }
 
 fn norm1(four: &[f32]) -> f32 {
     four.iter().map(|x| x.abs()).sum()
 }
 
-/// What a list's rows share in their estimates for one query.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ListBase {
-    pub(crate) base: f32,
-    /// Error bound of `⟨s, q − c⟩`.
-    pub(crate) error: f32,
-}
-
-impl ListBase {
-    /// `width` is ε; `norm2` are `‖q‖²` and `‖c‖²`.
-    pub(crate) fn new(
-        metric: Metric,
-        query: &[f32],
-        code: &QueryCode,
-        centroid: &[f32],
-        kappa: f32,
-        width: f32,
-    ) -> Self {
-        let distance2 = kernel::l2(query, centroid);
-        let base = match metric {
-            Metric::InnerProduct => -kernel::dot(query, centroid),
-            _ => distance2,
-        };
-        Self { base, error: width * (kappa * distance2.sqrt() + code.noise) }
-    }
+/// What the rows of a list share in their estimates; `width` is ε.
+pub(crate) fn bounding(
+    metric: Metric,
+    query: &[f32],
+    code: &QueryCode,
+    centroid: &[f32],
+    kappa: f32,
+    width: f32,
+) -> Bounding {
+    let distance2 = kernel::l2(query, centroid);
+    let base = match metric {
+        Metric::InnerProduct => -kernel::dot(query, centroid),
+        _ => distance2,
+    };
+    // The two errors are independent.
+    let error = width * (kappa * kappa * distance2 + code.noise * code.noise).sqrt();
+    Bounding { base, error, delta: code.delta, total: code.total, worst: f32::INFINITY }
 }
 
 #[cfg(test)]
@@ -173,11 +160,15 @@ mod tests {
             let row = near(0.7);
             let mut bits = vec![0; code_len(dim)];
             let factors = encode(metric, &row, &centroid, &mut bits);
-            let list = ListBase::new(metric, &query, &code, &centroid, factors.kappa, 1.9);
-            let mut sums = [0; 64];
-            kernel::scalar::scan_block(&bits, 1, &code.table, &mut sums);
-            let estimate = list.base + factors.add - factors.mul * code.inner(sums[0]);
-            let error = (estimate - exact(&query, &row)) / (factors.mul * list.error);
+            let list = bounding(metric, &query, &code, &centroid, factors.kappa, 1.9);
+            let block: Vec<u8> = bits.iter().flat_map(|&byte| [byte; 8]).collect();
+            let (mut sums, mut lowers) = ([0; 64], [0.0; 64]);
+            kernel::scan_block(&block, 8, &code.table, &mut sums);
+            let le = |x: f32| x.to_le_bytes().repeat(8);
+            let (add, mul) = (le(factors.add), le(factors.mul));
+            kernel::lower_bounds(&sums, &add, &mul, &list, &mut lowers);
+            let bound = factors.mul * list.error;
+            let error = (lowers[0] + bound - exact(&query, &row)) / bound;
             bias += error / 400.0;
             outside += usize::from(error.abs() > 1.0);
         }
@@ -203,6 +194,7 @@ mod tests {
             let code = QueryCode::new(&query);
             let most: u32 =
                 code.table.chunks(16).map(|four| u32::from(*four.iter().max().unwrap())).sum();
+            assert!(code.table.iter().all(|&entry| entry <= 63));
             assert!(most <= 65_535 && code.total <= 65_535 && code.delta.is_finite());
         }
     }

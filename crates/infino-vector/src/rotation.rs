@@ -5,6 +5,7 @@
 //! `p`, `p` the greatest power of two below, and a butterfly between the two halves ends each round; all steps are
 //! orthogonal, so lengths and angles stay as they are and nothing is padded.
 
+use crate::kernel;
 use crate::random::SplitMix64;
 
 const ROUNDS: usize = 4;
@@ -44,7 +45,7 @@ impl Rotation {
         for (round, signs) in self.signs.chunks_exact(self.dim).enumerate() {
             x.iter_mut().zip(signs).for_each(|(x, sign)| *x *= sign);
             let at = start(round, self.dim, self.window);
-            hadamard(&mut x[at..at + self.window]);
+            kernel::hadamard(&mut x[at..at + self.window]);
             if self.window < self.dim {
                 butterfly(x);
             }
@@ -65,30 +66,6 @@ fn butterfly(x: &mut [f32]) {
         let (sum, difference) = (*a + *b, *a - *b);
         *a = sum * std::f32::consts::FRAC_1_SQRT_2;
         *b = difference * std::f32::consts::FRAC_1_SQRT_2;
-    }
-}
-
-/// The Walsh–Hadamard transform without its factor 1 / √len; `len` is a power of two from 8.
-fn hadamard(x: &mut [f32]) {
-    for eight in x.chunks_exact_mut(8) {
-        let v: &mut [f32; 8] = eight.try_into().expect("chunks of 8");
-        for step in [1, 2, 4] {
-            let mut out = [0.0; 8];
-            for i in 0..8 {
-                out[i] = if i & step == 0 { v[i] + v[i ^ step] } else { v[i ^ step] - v[i] };
-            }
-            *v = out;
-        }
-    }
-    let mut step = 8;
-    while step < x.len() {
-        for pair in x.chunks_exact_mut(2 * step) {
-            let (head, tail) = pair.split_at_mut(step);
-            for (a, b) in head.iter_mut().zip(tail) {
-                (*a, *b) = (*a + *b, *a - *b);
-            }
-        }
-        step *= 2;
     }
 }
 

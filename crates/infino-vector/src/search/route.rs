@@ -55,13 +55,12 @@ impl<'a> Nearness<'a> {
         let scale = if scale.is_finite() { scale } else { 0.0 };
         let step = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let bytes: Vec<i8> = query.rotated.iter().map(|x| (x * scale).round() as i8).collect();
-        let inner = layout
-            .lists
-            .iter()
-            .enumerate()
-            .map(|(id, list)| {
-                step * list.scale * kernel::dot_i8(&bytes, layout.centroid_bytes(id)) as f32
-            })
+        let mut products = vec![0; layout.lists.len()];
+        kernel::dot_i8(&bytes, &layout.centroids, &mut products);
+        let inner = products
+            .into_iter()
+            .zip(&layout.lists)
+            .map(|(product, list)| step * list.scale * product as f32)
             .collect();
         Self { layout, norm2: query.norm2, inner }
     }

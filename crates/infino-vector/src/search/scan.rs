@@ -9,7 +9,7 @@ use super::Query;
 use crate::Neighbor;
 use crate::kernel::{self, BLOCK_ROWS};
 use crate::layout::{Layout, ListBytes, f32_at};
-use crate::rabitq::ListBase;
+use crate::rabitq;
 
 /// A row that the bound of its estimate does not rule out.
 #[derive(Debug, Clone, Copy)]
@@ -50,9 +50,8 @@ impl Candidates {
     ) {
         let entry = &layout.lists[id];
         layout.centroid(id, &mut self.centroid);
-        let metric = layout.header.metric;
-        let base = ListBase::new(
-            metric,
+        let mut bounding = rabitq::bounding(
+            layout.header.metric,
             &query.rotated,
             &query.code,
             &self.centroid,
@@ -61,24 +60,27 @@ impl Candidates {
         );
         // What rounding may add to an estimate whose terms are of this size.
         let slack = 4e-6 * (query.norm2 + entry.norm2);
-        let mut sums = [0; BLOCK_ROWS];
+        bounding.base -= slack;
+        let (mut sums, mut lowers) = ([0; BLOCK_ROWS], [0.0; BLOCK_ROWS]);
         for (number, block) in list.blocks().enumerate() {
             kernel::scan_block(block.codes, block.width, &query.code.table, &mut sums);
-            for (i, &sum) in sums[..block.rows].iter().enumerate() {
-                let (add, mul) = (f32_at(block.adds, i), f32_at(block.muls, i));
-                let estimate = base.base + add - mul * query.code.inner(sum);
-                let error = mul * base.error + slack;
-                if estimate - error > self.bounds.worst() {
-                    continue;
-                }
+            bounding.worst = self.bounds.worst();
+            let mut interest =
+                kernel::lower_bounds(&sums, block.adds, block.muls, &bounding, &mut lowers);
+            interest &= u64::MAX >> (BLOCK_ROWS - block.rows);
+            while interest != 0 {
+                let i = interest.trailing_zeros() as usize;
+                interest &= interest - 1;
                 let row = number * BLOCK_ROWS + i;
                 let doc = list.doc(row);
                 if allowed.is_some_and(|allowed| !allowed.contains(doc)) {
                     continue;
                 }
+                let error = f32_at(block.muls, i) * bounding.error + slack;
+                let estimate = lowers[i] + error;
                 self.bounds.push(estimate + error);
                 self.rows.push(Candidate {
-                    lower: estimate - error,
+                    lower: lowers[i],
                     estimate,
                     list: id as u32,
                     position: entry.first + row as u32,
