@@ -103,8 +103,7 @@ impl SuperfileBuilder {
         body.copy_to(&mut tracked)?;
 
         let offset = tracked.bytes_written() as u64;
-        let Indexes { mut placed, text, vectors } =
-            self.indexes.finish_to(offset, &mut tracked)?;
+        let Indexes { mut placed, text, vectors } = self.indexes.finish_to(offset, &mut tracked)?;
         placed.push(write_checksums(&mut tracked)?);
         let mut summary = SuperfileSummary {
             id: SuperfileId::new(),
@@ -208,8 +207,8 @@ fn check_vectors(index: &VectorIndex, vectors: &dyn Array) -> Result<(), Superfi
     for row in (0..lists.len()).filter(|&row| lists.is_valid(row)) {
         let vector = indexes::vector(lists, row);
         let at = lists.value_offset(row) as usize;
-        let bad = (0..vector.len())
-            .find(|&i| lists.values().is_null(at + i) || !vector[i].is_finite());
+        let bad =
+            (0..vector.len()).find(|&i| lists.values().is_null(at + i) || !vector[i].is_finite());
         let problem = match bad {
             Some(i) if lists.values().is_null(at + i) => format!("item {i} of the vector is null"),
             Some(i) => format!("item {i} of the vector is {}", vector[i]),

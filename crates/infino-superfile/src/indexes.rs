@@ -2,7 +2,9 @@
 
 use std::io::Write;
 
-use arrow::array::{Array, AsArray, FixedSizeListArray, LargeStringArray, StringArray, StringViewArray};
+use arrow::array::{
+    Array, AsArray, FixedSizeListArray, LargeStringArray, StringArray, StringViewArray,
+};
 use arrow::datatypes::{DataType, Float32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use infino_format::DocId;
@@ -61,8 +63,10 @@ impl IndexBuilders {
         let text = match indexes.text.as_slice() {
             [] => None,
             fields => {
-                let options =
-                    infino_fts::BuildOptions { memory_bytes: share, scratch_dir: scratch_dir.clone() };
+                let options = infino_fts::BuildOptions {
+                    memory_bytes: share,
+                    scratch_dir: scratch_dir.clone(),
+                };
                 let builder = FtsBuilder::new(fields, options).map_err(text_failed)?;
                 let columns = fields.iter().map(|field| column(&field.column));
                 let (columns, field_ids) =
@@ -87,8 +91,11 @@ impl IndexBuilders {
     /// Adds the rows of a batch under the schema of the file; its first is row `first` of the file.
     pub(crate) fn push(&mut self, batch: &RecordBatch, first: DocId) -> Result<(), SuperfileError> {
         if let Some(text) = &mut self.text {
-            let columns: Vec<_> =
-                text.columns.iter().map(|&at| Texts::of(batch.column(at))).collect::<Result<_, _>>()?;
+            let columns: Vec<_> = text
+                .columns
+                .iter()
+                .map(|&at| Texts::of(batch.column(at)))
+                .collect::<Result<_, _>>()?;
             let mut row_values = Vec::with_capacity(columns.len());
             for row in 0..batch.num_rows() {
                 row_values.clear();

@@ -44,7 +44,7 @@ pub(crate) struct OpenSection {
     pub(crate) placed: Placed,
     pub(crate) open: Bytes,
     /// The section's reader, made when first asked for.
-    pub(crate) text: OnceLock<Arc<FtsReader>>,
+    pub(crate) text: OnceLock<FtsReader>,
     pub(crate) vector: OnceLock<IvfIndex>,
 }
 

@@ -1,7 +1,6 @@
 //! The index sections of an open file: their readers, and the bytes those ask for.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use infino_format::summary::SectionKind;
@@ -17,15 +16,15 @@ impl Superfile {
     ///
     /// # Errors
     /// `Corrupt` if the section does not open.
-    pub async fn text(&self) -> Result<Option<Arc<FtsReader>>, SuperfileError> {
+    pub async fn text(&self) -> Result<Option<FtsReader>, SuperfileError> {
         let Some(section) = self.section(SectionKind::Text, None) else { return Ok(None) };
         if let Some(reader) = section.text.get() {
-            return Ok(Some(Arc::clone(reader)));
+            return Ok(Some(reader.clone()));
         }
         let reader = FtsReader::open(section.open.clone(), section.placed.section.len)
             .map_err(|error| self.text_failed(section, section.placed.open_range(), error))?;
         self.check_rows(section, reader.rows(), reader.rows() == self.row_count())?;
-        Ok(Some(Arc::clone(section.text.get_or_init(|| Arc::new(reader)))))
+        Ok(Some(section.text.get_or_init(|| reader).clone()))
     }
 
     /// Runs a computation over the text section; each of its rounds is one round trip, none if what it asks for is in
@@ -62,11 +61,7 @@ impl Superfile {
     ///
     /// # Errors
     /// `NotIndexed` if the column has none; `Vector`, `Corrupt`, `Storage`.
-    pub async fn run_vector<F>(
-        &self,
-        field_id: u32,
-        fetch: F,
-    ) -> Result<F::Output, SuperfileError>
+    pub async fn run_vector<F>(&self, field_id: u32, fetch: F) -> Result<F::Output, SuperfileError>
     where
         F: Fetch<Error = VectorError>,
     {
