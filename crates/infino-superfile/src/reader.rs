@@ -94,6 +94,13 @@ impl Superfile {
         self.arrow.schema()
     }
 
+    /// About how many bytes the open file holds in memory.
+    pub fn memory_bytes(&self) -> usize {
+        let open: usize = self.sections.iter().map(|section| section.open.len()).sum();
+        // A section's reader holds what opened it and, decoded, about as much again.
+        2 * open + self.arrow.metadata().memory_size()
+    }
+
     /// A reader of the body's bytes, for readers of Parquet.
     pub fn range_reader(&self) -> BodyReader {
         self.body.clone()

@@ -83,7 +83,9 @@ impl Table {
         let snapshot = Arc::new(Snapshot::load(&*store, root, &log.current().head).await?);
         let files = moka::future::Cache::builder()
             .max_capacity(options.open_files_bytes)
-            .weigher(|_, file: &Arc<Superfile>| u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX))
+            .weigher(|_, file: &Arc<Superfile>| {
+                u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX)
+            })
             .build();
         Ok(Self {
             inner: Arc::new(Inner {
@@ -121,7 +123,9 @@ impl Table {
         let current = self.inner.current.lock().expect("no panic while held").clone();
         match self.inner.options.consistency {
             ReadConsistency::Manual => Ok(current.snapshot),
-            ReadConsistency::Bounded(age) if current.checked.elapsed() <= age => Ok(current.snapshot),
+            ReadConsistency::Bounded(age) if current.checked.elapsed() <= age => {
+                Ok(current.snapshot)
+            }
             _ => self.refresh().await,
         }
     }
@@ -162,7 +166,8 @@ impl Table {
     /// `Manifest` if that version is not kept.
     pub async fn at_version(&self, version: u64) -> Result<Arc<Snapshot>, TableError> {
         let head = self.inner.log.refresh().await?.head;
-        let snapshot = history::as_of_version(&*self.inner.store, &self.inner.root, &head, version).await?;
+        let snapshot =
+            history::as_of_version(&*self.inner.store, &self.inner.root, &head, version).await?;
         Ok(Arc::new(snapshot))
     }
 

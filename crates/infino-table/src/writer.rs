@@ -54,7 +54,15 @@ pub struct Receipt {
 
 impl Writer {
     pub(crate) fn new(table: Table) -> Self {
-        Self { table, base: None, buffer: Vec::new(), buffer_bytes: 0, rows: 0, built: Vec::new(), token: None }
+        Self {
+            table,
+            base: None,
+            buffer: Vec::new(),
+            buffer_bytes: 0,
+            rows: 0,
+            built: Vec::new(),
+            token: None,
+        }
     }
 
     /// Makes the commit exactly-once: a commit whose token was committed before changes nothing and reports the earlier
@@ -168,11 +176,16 @@ pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, 
         let next = known.advance(&*table.inner.store, &table.inner.root, &committed.head).await?;
         table.inner.publish(Arc::new(next), started);
     }
+    table.checkpoint_if_due().await;
     Ok(committed)
 }
 
 /// `batch` with `ids` as its first column.
-pub(crate) fn with_ids(schema: &SchemaRef, batch: &RecordBatch, ids: ArrayRef) -> Result<RecordBatch, TableError> {
+pub(crate) fn with_ids(
+    schema: &SchemaRef,
+    batch: &RecordBatch,
+    ids: ArrayRef,
+) -> Result<RecordBatch, TableError> {
     let columns = std::iter::once(ids).chain(batch.columns().iter().cloned()).collect();
     Ok(RecordBatch::try_new(schema.clone(), columns)?)
 }

@@ -31,7 +31,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::supertable::FileInfo;
 use crate::{
-    ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate, Receipt,
+    ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
+    Receipt,
 };
 
 /// Runs futures to their end on threads of its own.
@@ -44,7 +45,9 @@ struct Driver {
 impl Driver {
     fn new() -> Result<Self, Error> {
         let runtime = Builder::new_multi_thread().enable_all().thread_name("infino-io").build();
-        let runtime = runtime.map_err(|error| Error::new(ErrorKind::Internal, format!("starting threads: {error}")))?;
+        let runtime = runtime.map_err(|error| {
+            Error::new(ErrorKind::Internal, format!("starting threads: {error}"))
+        })?;
         Ok(Self { runtime: Some(Arc::new(runtime)) })
     }
 
@@ -250,7 +253,13 @@ impl Supertable {
     }
 
     /// [`crate::Supertable::vector_search`].
-    pub fn vector_search(&self, column: &str, vector: &[f32], k: usize, columns: &[&str]) -> Search {
+    pub fn vector_search(
+        &self,
+        column: &str,
+        vector: &[f32],
+        k: usize,
+        columns: &[&str],
+    ) -> Search {
         self.search(self.inner.vector_search(column, vector, k, columns))
     }
 
@@ -268,7 +277,13 @@ impl Supertable {
     }
 
     /// [`crate::Supertable::token_match`].
-    pub fn token_match(&self, column: &str, tokens: &str, limit: usize, columns: &[&str]) -> Search {
+    pub fn token_match(
+        &self,
+        column: &str,
+        tokens: &str,
+        limit: usize,
+        columns: &[&str],
+    ) -> Search {
         self.search(self.inner.token_match(column, tokens, limit, columns))
     }
 

@@ -27,7 +27,10 @@ pub(crate) async fn read(store: &Arc<dyn Store>) -> Result<(Catalog, Option<Tag>
 pub(crate) async fn bind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Result<(), Error> {
     change(store, |catalog| match catalog.tables.get(name) {
         Some(bound) if bound == folder => Ok(Edit::Done),
-        Some(_) => Err(Error::new(ErrorKind::AlreadyExists, format!("table {name:?} exists; open it or drop it first"))),
+        Some(_) => Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!("table {name:?} exists; open it or drop it first"),
+        )),
         None => {
             catalog.tables.insert(name.to_owned(), folder.to_owned());
             Ok(Edit::Write)

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
-use infino_storage::{StoreOptions, Store};
+use infino_storage::{Store, StoreOptions};
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
 use crate::sql::{self, SqlQuery};
@@ -28,7 +28,7 @@ impl ConnectOptions {
 
     /// Sets an option of the store: `region`, `endpoint`, `access_key_id`, `secret_access_key`, `allow_http`, …
     #[must_use]
-    pub fn storage(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+    pub fn storage(mut self, key: &str, value: impl Into<String>) -> Self {
         self.storage = self.storage.with(key, value);
         self
     }
@@ -134,10 +134,13 @@ impl Connection {
         let schema = infino_superfile::table_schema(&schema.into(), index.into_set())?;
         let (names, _) = catalog::read(&self.inner.store).await?;
         if names.tables.contains_key(name) {
-            return Err(Error::new(ErrorKind::AlreadyExists, format!("table {name:?} exists; open it or drop it first")));
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("table {name:?} exists; open it or drop it first"),
+            ));
         }
         if names.tables.is_empty() {
-            infino_storage::probe(&self.inner.store).await?;
+            infino_storage::probe(&*self.inner.store).await?;
         }
         let folder = folder_for(name);
         let store = self.inner.store.clone();
@@ -205,18 +208,30 @@ impl Connection {
             return Ok(table);
         }
         let store = self.inner.store.clone();
-        let table = Table::open(store, folder, self.inner.runtime.clone(), self.inner.options.clone()).await?;
+        let table =
+            Table::open(store, folder, self.inner.runtime.clone(), self.inner.options.clone())
+                .await?;
         Ok(self.remember(folder, table))
     }
 
     fn remember(&self, folder: &str, table: Table) -> Table {
-        self.inner.open.lock().expect("no panic while held").entry(folder.to_owned()).or_insert(table).clone()
+        self.inner
+            .open
+            .lock()
+            .expect("no panic while held")
+            .entry(folder.to_owned())
+            .or_insert(table)
+            .clone()
     }
 }
 
 pub(crate) fn not_found<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Error {
     let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
-    let there = if known.is_empty() { "there are none".to_owned() } else { format!("tables here: {known}") };
+    let there = if known.is_empty() {
+        "there are none".to_owned()
+    } else {
+        format!("tables here: {known}")
+    };
     Error::new(ErrorKind::NotFound, format!("no table {name:?}; {there}"))
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute;
 use arrow::datatypes::DataType;
-use infino_fts::Query;
+use infino_fts::{Operator, Query};
 use infino_manifest::Snapshot;
 use infino_table::query::{hybrid, matching, rows, text, vector};
 use infino_table::{Fusion, Hit, RowFilter, Table};
@@ -19,11 +19,29 @@ use crate::{Error, Predicate, Supertable};
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Question {
-    Bm25 { column: String, query: String },
-    Vector { column: String, vector: Arc<[f32]> },
-    Hybrid { text_column: String, query: String, vector_column: String, vector: Arc<[f32]>, fusion: Fusion },
-    Tokens { column: String, tokens: String },
-    Exact { column: String, value: String },
+    Bm25 {
+        column: String,
+        query: String,
+    },
+    Vector {
+        column: String,
+        vector: Arc<[f32]>,
+    },
+    Hybrid {
+        text_column: String,
+        query: String,
+        vector_column: String,
+        vector: Arc<[f32]>,
+        fusion: Fusion,
+    },
+    Tokens {
+        column: String,
+        tokens: String,
+    },
+    Exact {
+        column: String,
+        value: String,
+    },
 }
 
 impl Question {
@@ -104,10 +122,20 @@ impl Search {
 
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
         let snapshot = self.table.pin().await?;
-        let filter = self.filter.map(|predicate| self.table.filter(&snapshot, predicate)).transpose()?;
+        let filter =
+            self.filter.map(|predicate| self.table.filter(&snapshot, predicate)).transpose()?;
         let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
         let table = self.table.table();
-        let batch = answer(table, &snapshot, &self.question, self.k, self.options, &columns, filter.as_ref()).await?;
+        let batch = answer(
+            table,
+            &snapshot,
+            &self.question,
+            self.k,
+            self.options,
+            &columns,
+            filter.as_ref(),
+        )
+        .await?;
         Ok(vec![batch])
     }
 }
@@ -155,21 +183,32 @@ async fn find(
     Ok(match question {
         Question::Bm25 { column, query } => {
             text::index(snapshot, column)?;
-            text::search(table, snapshot, &Query::any(column, query), k, filter).await?
+            text::search(table, snapshot, &Query::matching(column, query, Operator::Or), k, filter)
+                .await?
         }
         Question::Vector { column, vector } => {
             vector::search(table, snapshot, column, vector, &params(k), filter).await?
         }
         Question::Hybrid { text_column, query, vector_column, vector, fusion } => {
             text::index(snapshot, text_column)?;
-            let query = Query::any(text_column, query);
-            hybrid::search(table, snapshot, &query, vector_column, vector, k, *fusion, filter).await?
+            let query = Query::matching(text_column, query, Operator::Or);
+            hybrid::search(table, snapshot, &query, vector_column, vector, k, *fusion, filter)
+                .await?
         }
         Question::Tokens { column, tokens } => {
             text::index(snapshot, column)?;
-            matching::search(table, snapshot, &Query::all(column, tokens), k, filter).await?
+            matching::search(
+                table,
+                snapshot,
+                &Query::matching(column, tokens, Operator::And),
+                k,
+                filter,
+            )
+            .await?
         }
-        Question::Exact { column, value } => exact(table, snapshot, column, value, k, filter).await?,
+        Question::Exact { column, value } => {
+            exact(table, snapshot, column, value, k, filter).await?
+        }
     })
 }
 
@@ -184,7 +223,7 @@ async fn exact(
     filter: Option<&Arc<dyn RowFilter>>,
 ) -> Result<Vec<Hit>, Error> {
     let index = text::index(snapshot, column)?;
-    let query = Query::all(column, value);
+    let query = Query::matching(column, value, Operator::And);
     if index.analyzer != KEYWORD && value.trim().is_empty() {
         return Err(Error::invalid(format!(
             "column {column:?} is indexed by words, of which {value:?} has none; make it a keyword column to match it"
@@ -196,7 +235,11 @@ async fn exact(
         let exhausted = found.len() < wanted;
         let values = rows::fetch(table, snapshot, &found, None, &[column]).await?;
         let equal = equals(values.column(1), value)?;
-        let mut hits = found.into_iter().zip(equal.iter()).filter(|(_, equal)| *equal == Some(true)).map(|(hit, _)| hit);
+        let mut hits = found
+            .into_iter()
+            .zip(equal.iter())
+            .filter(|(_, equal)| *equal == Some(true))
+            .map(|(hit, _)| hit);
         let hits: Vec<Hit> = hits.by_ref().take(limit).collect();
         if exhausted || hits.len() == limit {
             return Ok(hits);

@@ -78,7 +78,8 @@ impl Supertable {
     /// kept changing the same rows.
     pub async fn delete(&self, predicate: impl Into<Predicate>) -> Result<MutationStats, Error> {
         self.refuse_pinned("delete")?;
-        let filter = self.filter(&self.table.refresh().await?, predicate.into())?;
+        let snapshot = self.table.refresh().await?;
+        let filter = self.filter(&snapshot, predicate.into())?;
         Ok(self.table.delete(filter).await?)
     }
 
@@ -93,7 +94,8 @@ impl Supertable {
         rows: impl Into<RecordBatch>,
     ) -> Result<MutationStats, Error> {
         self.refuse_pinned("update")?;
-        let filter = self.filter(&self.table.refresh().await?, predicate.into())?;
+        let snapshot = self.table.refresh().await?;
+        let filter = self.filter(&snapshot, predicate.into())?;
         Ok(self.table.update(filter, &rows.into()).await?)
     }
 
@@ -113,7 +115,13 @@ impl Supertable {
     ///
     /// # Errors
     /// On await: `Invalid` if `column` has no vector index, or `vector` another dimension or a value that is not finite.
-    pub fn vector_search(&self, column: &str, vector: &[f32], k: usize, columns: &[&str]) -> Search {
+    pub fn vector_search(
+        &self,
+        column: &str,
+        vector: &[f32],
+        k: usize,
+        columns: &[&str],
+    ) -> Search {
         let question = Question::Vector { column: column.to_owned(), vector: vector.into() };
         Search::new(self.clone(), question, k, columns)
     }
@@ -145,7 +153,13 @@ impl Supertable {
     ///
     /// # Errors
     /// On await: `Invalid` if `column` has no full-text index.
-    pub fn token_match(&self, column: &str, tokens: &str, limit: usize, columns: &[&str]) -> Search {
+    pub fn token_match(
+        &self,
+        column: &str,
+        tokens: &str,
+        limit: usize,
+        columns: &[&str],
+    ) -> Search {
         let question = Question::Tokens { column: column.to_owned(), tokens: tokens.to_owned() };
         Search::new(self.clone(), question, limit, columns)
     }
@@ -164,7 +178,8 @@ impl Supertable {
     /// # Errors
     /// `Unavailable` if storage keeps failing.
     pub async fn count_rows(&self) -> Result<u64, Error> {
-        Ok(self.pin().await?.live_rows())
+        let snapshot = self.pin().await?;
+        Ok(live_rows(&snapshot))
     }
 
     /// Merges small files, reclaims deleted rows, shortens the log, and removes what no version of the last hour needs.
@@ -211,9 +226,9 @@ impl Supertable {
             path: format!("{}/{}", self.table.root(), entry.summary.path()),
             bytes: entry.summary.file_len,
             rows: entry.summary.row_count,
-            dead_rows: entry.dead_rows(),
+            dead_rows: entry.deleted_rows(),
         };
-        Ok(snapshot.entries().map(info).collect())
+        Ok(snapshot.entries.iter().map(info).collect())
     }
 
     pub(crate) fn table(&self) -> &Table {
@@ -227,8 +242,13 @@ impl Supertable {
         }
     }
 
-    pub(crate) fn filter(&self, snapshot: &Snapshot, predicate: Predicate) -> Result<Arc<dyn RowFilter>, Error> {
-        PredicateFilter::new(&self.connection.inner.state, snapshot, &predicate).map(|filter| Arc::new(filter) as _)
+    pub(crate) fn filter(
+        &self,
+        snapshot: &Snapshot,
+        predicate: Predicate,
+    ) -> Result<Arc<dyn RowFilter>, Error> {
+        PredicateFilter::new(&self.connection.inner.state, snapshot, &predicate)
+            .map(|filter| Arc::new(filter) as _)
     }
 
     fn refuse_pinned(&self, what: &str) -> Result<(), Error> {
@@ -240,6 +260,10 @@ impl Supertable {
             ))),
         }
     }
+}
+
+fn live_rows(snapshot: &Snapshot) -> u64 {
+    snapshot.entries.rows() - snapshot.entries.deleted_rows()
 }
 
 /// A superfile of a table.

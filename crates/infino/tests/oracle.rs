@@ -5,15 +5,21 @@ mod support;
 use infino::Supertable;
 use support::{Random, Row, batch, bm25, distances, floats, nearest, ns, one, rows};
 
-const QUERIES: [&str; 6] = ["w0", "w199", "w1 w100 w180", "w0 w1 w2", "w50 nothing", "nothing at all"];
+const QUERIES: [&str; 6] =
+    ["w0", "w199", "w1 w100 w180", "w0 w1 w2", "w50 nothing", "nothing at all"];
 
 /// Checks hits against all true scores: the same values, and rows that have them; among equals any order is one.
 fn check_ranking(found: &[(i64, f32)], truth: &[(i64, f64)], k: usize, what: &str) {
     assert_eq!(found.len(), truth.len().min(k), "{what}");
     for (i, (n, score)) in found.iter().enumerate() {
         let tolerance = 1e-5 * truth[i].1.abs().max(1.0);
-        assert!((f64::from(*score) - truth[i].1).abs() <= tolerance, "{what}: place {i}: {score}, not {}", truth[i].1);
-        let own = truth.iter().find(|hit| hit.0 == *n).unwrap_or_else(|| panic!("{what}: {n} is no hit"));
+        assert!(
+            (f64::from(*score) - truth[i].1).abs() <= tolerance,
+            "{what}: place {i}: {score}, not {}",
+            truth[i].1
+        );
+        let own =
+            truth.iter().find(|hit| hit.0 == *n).unwrap_or_else(|| panic!("{what}: {n} is no hit"));
         assert!((f64::from(*score) - own.1).abs() <= tolerance, "{what}: {n} has another score");
     }
     let mut seen: Vec<_> = found.iter().map(|hit| hit.0).collect();
@@ -43,7 +49,12 @@ async fn scores_are_textbook_and_do_not_depend_on_files() {
         for query in QUERIES {
             for k in [1, 10, 1000] {
                 let found = text(&docs, query, k, None).await;
-                check_ranking(&found, &bm25(&data, query), k, &format!("{query:?} over {files} files"));
+                check_ranking(
+                    &found,
+                    &bm25(&data, query),
+                    k,
+                    &format!("{query:?} over {files} files"),
+                );
                 answer.push(found);
             }
         }
@@ -63,7 +74,9 @@ async fn filters_come_before_ranking() {
         ("n < 0", |_| false),
         ("n = 123", |row| row.n == 123),
         ("n % 2 = 0", |row| row.n % 2 == 0),
-        ("n BETWEEN 80 AND 90 OR sku = 'SKU-007'", |row| (80..=90).contains(&row.n) || row.sku == "SKU-007"),
+        ("n BETWEEN 80 AND 90 OR sku = 'SKU-007'", |row| {
+            (80..=90).contains(&row.n) || row.sku == "SKU-007"
+        }),
         ("sku LIKE 'SKU-01%' AND NOT n > 300", |row| row.sku.starts_with("SKU-01") && row.n <= 300),
         ("NULL", |_| false),
     ];
@@ -71,23 +84,45 @@ async fn filters_come_before_ranking() {
         let kept: Vec<Row> = data.iter().filter(|row| passes(row)).cloned().collect();
         for query in QUERIES {
             // Statistics are of all rows, so a filter drops hits and changes no score.
-            let truth: Vec<_> =
-                bm25(&data, query).into_iter().filter(|hit| passes(&data[hit.0 as usize])).collect();
+            let truth: Vec<_> = bm25(&data, query)
+                .into_iter()
+                .filter(|hit| passes(&data[hit.0 as usize]))
+                .collect();
             check_ranking(&text(&docs, query, 10, Some(filter)).await, &truth, 10, filter);
         }
         let query = &data[7].vector;
         for k in [1, 10, 1000] {
-            let near = one(docs.vector_search("embedding", query, k, &["n"]).filter(filter).exact().await.unwrap());
+            let near = one(docs
+                .vector_search("embedding", query, k, &["n"])
+                .filter(filter)
+                .exact()
+                .await
+                .unwrap());
             let truth = nearest(&kept, query);
             assert_eq!(near.num_rows(), truth.len().min(k), "{filter}");
             for (distance, truth) in distances(&near).iter().zip(&truth) {
-                assert!((distance - truth.1).abs() <= 0.05 * truth.1.max(1.0), "{filter}: {distance}, not {}", truth.1);
+                assert!(
+                    (distance - truth.1).abs() <= 0.05 * truth.1.max(1.0),
+                    "{filter}: {distance}, not {}",
+                    truth.1
+                );
             }
-            let near = one(docs.vector_search("embedding", query, k, &["n"]).filter(filter).await.unwrap());
-            assert_eq!(near.num_rows(), kept.len().min(k), "min(k, matching) rows without `exact` too: {filter}");
+            let near = one(docs
+                .vector_search("embedding", query, k, &["n"])
+                .filter(filter)
+                .await
+                .unwrap());
+            assert_eq!(
+                near.num_rows(),
+                kept.len().min(k),
+                "min(k, matching) rows without `exact` too: {filter}"
+            );
             assert!(ns(&near).iter().all(|&n| passes(&data[n as usize])));
         }
-        let counted = one(db.query_sql(format!("SELECT n FROM docs WHERE {filter} ORDER BY n")).await.unwrap());
+        let counted = one(db
+            .query_sql(format!("SELECT n FROM docs WHERE {filter} ORDER BY n"))
+            .await
+            .unwrap());
         assert_eq!(ns(&counted), kept.iter().map(|row| row.n).collect::<Vec<_>>());
     }
 }
@@ -119,7 +154,8 @@ async fn a_table_is_a_list_of_rows() {
                 4 => {
                     let bound = random.below(next.max(1) as u64) as i64;
                     // Updates pair rows with ids in order, and the model's order is theirs.
-                    let matched: Vec<usize> = (0..model.len()).filter(|&i| model[i].n < bound).collect();
+                    let matched: Vec<usize> =
+                        (0..model.len()).filter(|&i| model[i].n < bound).collect();
                     let new = rows(next, matched.len(), random.next());
                     next += new.len() as i64;
                     let updated = docs.update(format!("n < {bound}"), batch(&new)).await.unwrap();
@@ -134,10 +170,17 @@ async fn a_table_is_a_list_of_rows() {
             }
             let what = format!("seed {seed}, step {step}");
             assert_eq!(docs.count_rows().await.unwrap() as usize, model.len(), "{what}");
-            let all = one(db.query_sql("SELECT n, sku, body, embedding FROM docs ORDER BY _id").await.unwrap());
+            let all = one(db
+                .query_sql("SELECT n, sku, body, embedding FROM docs ORDER BY _id")
+                .await
+                .unwrap());
             assert_eq!(ns(&all), model.iter().map(|row| row.n).collect::<Vec<_>>(), "{what}");
-            assert_eq!(support::texts(&all, "body"), model.iter().map(|r| r.body.clone()).collect::<Vec<_>>());
-            let mut found: Vec<_> = text(&docs, "w0 w1", 10_000, None).await.iter().map(|hit| hit.0).collect();
+            assert_eq!(
+                support::texts(&all, "body"),
+                model.iter().map(|r| r.body.clone()).collect::<Vec<_>>()
+            );
+            let mut found: Vec<_> =
+                text(&docs, "w0 w1", 10_000, None).await.iter().map(|hit| hit.0).collect();
             let holds = |row: &&Row| row.body.split(' ').any(|word| word == "w0" || word == "w1");
             let mut expected: Vec<_> = model.iter().filter(holds).map(|row| row.n).collect();
             (found.sort_unstable(), expected.sort_unstable());

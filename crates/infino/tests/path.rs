@@ -24,7 +24,10 @@ async fn everything(db: Connection, again: impl AsyncFn() -> Connection) {
     let near = one(docs.vector_search("embedding", &query, 5, &["n"]).exact().await.unwrap());
     assert_eq!(ns(&near), nearest(&data, &query)[..5].iter().map(|hit| hit.0).collect::<Vec<_>>());
 
-    let both = one(docs.hybrid_search("body", &data[17].body, "embedding", &query, 5, &["n"]).await.unwrap());
+    let both = one(docs
+        .hybrid_search("body", &data[17].body, "embedding", &query, 5, &["n"])
+        .await
+        .unwrap());
     assert_eq!(ns(&both)[0], 17, "first in both rankings");
 
     let sku = &data[3].sku;
@@ -34,8 +37,11 @@ async fn everything(db: Connection, again: impl AsyncFn() -> Connection) {
 
     let tokens = one(docs.token_match("body", "w1 w2", 1000, &["n"]).await.unwrap());
     let holds = |body: &str, word| body.split(' ').any(|found| found == word);
-    let expected: Vec<_> =
-        data.iter().filter(|row| holds(&row.body, "w1") && holds(&row.body, "w2")).map(|row| row.n).collect();
+    let expected: Vec<_> = data
+        .iter()
+        .filter(|row| holds(&row.body, "w1") && holds(&row.body, "w2"))
+        .map(|row| row.n)
+        .collect();
     assert_eq!(ns(&tokens), expected);
 
     let sql = "SELECT d.sku, count(*) AS n, max(s.score) AS best
@@ -72,10 +78,17 @@ async fn everything(db: Connection, again: impl AsyncFn() -> Connection) {
     let report = docs.optimize().await.unwrap();
     assert_eq!(report.rows_reclaimed, 201);
     assert_eq!(docs.files().await.unwrap().len(), 1);
-    assert_eq!(one(docs.vector_search("embedding", &query, 20, &["n"]).exact().await.unwrap()), near);
+    assert_eq!(
+        one(docs.vector_search("embedding", &query, 20, &["n"]).exact().await.unwrap()),
+        near
+    );
     let left = one(db.query_sql("SELECT n FROM docs ORDER BY n").await.unwrap());
     assert_eq!(ns(&left), expected);
-    assert_eq!(docs.at_version(version).await.unwrap().count_rows().await.unwrap(), 600, "still kept");
+    assert_eq!(
+        docs.at_version(version).await.unwrap().count_rows().await.unwrap(),
+        600,
+        "still kept"
+    );
 
     assert_eq!(db.table_names().await.unwrap(), ["docs"]);
     db.drop_table("docs").await.unwrap();
@@ -86,14 +99,16 @@ async fn everything(db: Connection, again: impl AsyncFn() -> Connection) {
 #[tokio::test(flavor = "multi_thread")]
 async fn in_memory() {
     let uri = "memory://path-test";
-    everything(infino::connect(uri).await.unwrap(), async || infino::connect(uri).await.unwrap()).await;
+    everything(infino::connect(uri).await.unwrap(), async || infino::connect(uri).await.unwrap())
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_disk() {
     let dir = tempfile::tempdir().unwrap();
     let uri = dir.path().join("data").to_str().unwrap().to_owned();
-    everything(infino::connect(&uri).await.unwrap(), async || infino::connect(&uri).await.unwrap()).await;
+    everything(infino::connect(&uri).await.unwrap(), async || infino::connect(&uri).await.unwrap())
+        .await;
 }
 
 #[test]

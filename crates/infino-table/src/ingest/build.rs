@@ -52,7 +52,8 @@ pub(crate) async fn one(
     let (file, summary) = inner
         .runtime
         .run(move || {
-            let file = tempfile::NamedTempFile::new_in(&scratch).map_err(local("creating a scratch file"))?;
+            let file = tempfile::NamedTempFile::new_in(&scratch)
+                .map_err(local("creating a scratch file"))?;
             let mut builder = SuperfileBuilder::new(&schema, options)?;
             for batch in &batches {
                 builder.push(batch)?;
@@ -67,7 +68,10 @@ pub(crate) async fn one(
 }
 
 /// Writes the rest of `builder` to `file`.
-pub(crate) fn finish(builder: SuperfileBuilder, file: &File) -> Result<SuperfileSummary, TableError> {
+pub(crate) fn finish(
+    builder: SuperfileBuilder,
+    file: &File,
+) -> Result<SuperfileSummary, TableError> {
     let mut out = BufWriter::with_capacity(1 << 20, file);
     let summary = builder.finish_to(&mut out)?;
     out.flush().map_err(local("writing a superfile to scratch space"))?;
@@ -88,7 +92,7 @@ pub(crate) async fn put(
 pub(crate) fn superfile_options(inner: &Inner) -> SuperfileOptions {
     SuperfileOptions {
         memory_bytes: inner.options.build_bytes,
-        scratch_dir: Some(inner.scratch_dir()),
+        scratch_dir: inner.scratch_dir(),
         threads: 1,
         ..SuperfileOptions::default()
     }

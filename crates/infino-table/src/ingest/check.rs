@@ -15,14 +15,20 @@ use crate::TableError;
 /// # Errors
 /// [`TableError::Invalid`] naming the column, the type wanted and the type found, or the row of a vector that is not
 /// finite.
-pub(crate) fn conform(schema: &SchemaRef, indexes: &IndexSet, batch: &RecordBatch) -> Result<RecordBatch, TableError> {
+pub(crate) fn conform(
+    schema: &SchemaRef,
+    indexes: &IndexSet,
+    batch: &RecordBatch,
+) -> Result<RecordBatch, TableError> {
     refuse_strangers(schema, batch)?;
     let columns = schema
         .fields()
         .iter()
         .map(|field| match batch.column_by_name(field.name()) {
             Some(column) => conform_column(field, column),
-            None if field.is_nullable() => Ok(arrow::array::new_null_array(field.data_type(), batch.num_rows())),
+            None if field.is_nullable() => {
+                Ok(arrow::array::new_null_array(field.data_type(), batch.num_rows()))
+            }
             None => Err(TableError::invalid(format!(
                 "the batch has no column {:?}, which is not nullable",
                 field.name()
@@ -38,10 +44,13 @@ pub(crate) fn conform(schema: &SchemaRef, indexes: &IndexSet, batch: &RecordBatc
 fn refuse_strangers(schema: &SchemaRef, batch: &RecordBatch) -> Result<(), TableError> {
     for field in batch.schema_ref().fields() {
         if field.name() == "_id" {
-            return Err(TableError::invalid("the batch has a column \"_id\"; row ids are given by the table, leave it out"));
+            return Err(TableError::invalid(
+                "the batch has a column \"_id\"; row ids are given by the table, leave it out",
+            ));
         }
         if schema.field_with_name(field.name()).is_err() {
-            let known = schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ");
+            let known =
+                schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>().join(", ");
             return Err(TableError::invalid(format!(
                 "the table has no column {:?}; its columns are {known}",
                 field.name()
@@ -50,13 +59,19 @@ fn refuse_strangers(schema: &SchemaRef, batch: &RecordBatch) -> Result<(), Table
     }
     for (i, field) in batch.schema_ref().fields().iter().enumerate() {
         if batch.schema_ref().fields()[..i].iter().any(|other| other.name() == field.name()) {
-            return Err(TableError::invalid(format!("the batch has two columns {:?}", field.name())));
+            return Err(TableError::invalid(format!(
+                "the batch has two columns {:?}",
+                field.name()
+            )));
         }
     }
     Ok(())
 }
 
-fn conform_column(field: &arrow::datatypes::Field, column: &ArrayRef) -> Result<ArrayRef, TableError> {
+fn conform_column(
+    field: &arrow::datatypes::Field,
+    column: &ArrayRef,
+) -> Result<ArrayRef, TableError> {
     if column.null_count() > 0 && !field.is_nullable() {
         return Err(TableError::invalid(format!(
             "column {:?} is not nullable and holds {} nulls",
@@ -75,7 +90,9 @@ fn conform_column(field: &arrow::datatypes::Field, column: &ArrayRef) -> Result<
             column.data_type()
         ))
     };
-    if let (DataType::FixedSizeList(_, dim), DataType::FixedSizeList(_, found)) = (field.data_type(), column.data_type()) {
+    if let (DataType::FixedSizeList(_, dim), DataType::FixedSizeList(_, found)) =
+        (field.data_type(), column.data_type())
+    {
         if dim != found {
             return Err(wrong(format!(": vectors of {found} dimensions where {dim} are wanted")));
         }
@@ -84,7 +101,8 @@ fn conform_column(field: &arrow::datatypes::Field, column: &ArrayRef) -> Result<
         return Err(wrong(String::new()));
     }
     let options = compute::CastOptions { safe: false, ..Default::default() };
-    compute::cast_with_options(column, field.data_type(), &options).map_err(|error| wrong(format!(": {error}")))
+    compute::cast_with_options(column, field.data_type(), &options)
+        .map_err(|error| wrong(format!(": {error}")))
 }
 
 /// Whether a cast keeps what a value means: text to text, number to number, the same time in another unit.
@@ -102,9 +120,10 @@ fn is_faithful(from: &DataType, to: &DataType) -> bool {
         (from, Decimal128(..) | Decimal256(..)) if from.is_integer() => true,
         (Decimal128(..), Decimal128(..)) | (Timestamp(..), Timestamp(..)) => true,
         (Date32 | Date64, Date32 | Date64) => true,
-        (List(from) | LargeList(from) | FixedSizeList(from, _), List(to) | LargeList(to) | FixedSizeList(to, _)) => {
-            from.data_type() == to.data_type() || is_faithful(from.data_type(), to.data_type())
-        }
+        (
+            List(from) | LargeList(from) | FixedSizeList(from, _),
+            List(to) | LargeList(to) | FixedSizeList(to, _),
+        ) => from.data_type() == to.data_type() || is_faithful(from.data_type(), to.data_type()),
         _ => false,
     }
 }

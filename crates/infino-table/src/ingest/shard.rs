@@ -24,7 +24,8 @@ mod tests {
             for shards in [1usize, 2, 3, 8] {
                 let cut = cut(rows, shards, 300);
                 assert_eq!(cut.iter().map(ExactSizeIterator::len).sum::<usize>(), rows);
-                let (min, max) = (cut.iter().map(|c| c.len()).min(), cut.iter().map(|c| c.len()).max());
+                let (min, max) =
+                    (cut.iter().map(|c| c.len()).min(), cut.iter().map(|c| c.len()).max());
                 assert!(max.unwrap_or(0) - min.unwrap_or(0) <= 1);
                 assert!(max.unwrap_or(0) <= 300 && min != Some(0));
                 assert!(cut.windows(2).all(|pair| pair[0].end == pair[1].start));

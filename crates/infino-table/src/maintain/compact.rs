@@ -51,7 +51,11 @@ pub(super) async fn run(table: &Table) -> Result<OptimizeReport, TableError> {
     Ok(report)
 }
 
-fn relocation(group: &[Arc<Entry>], places: Vec<Places>, merged: Option<&SuperfileSummary>) -> Relocation {
+fn relocation(
+    group: &[Arc<Entry>],
+    places: Vec<Places>,
+    merged: Option<&SuperfileSummary>,
+) -> Relocation {
     let inputs = group.iter().map(|entry| (entry.summary.id, entry.deletes.clone())).collect();
     let ids = group.iter().map(|entry| entry.summary.id).collect::<Vec<_>>();
     let target = merged.map(|summary| summary.id);

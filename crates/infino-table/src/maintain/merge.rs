@@ -57,7 +57,8 @@ impl Merge {
             let Some((first, limit)) = self.first_run() else { break };
             let input = &mut self.inputs[first];
             let run = input.run_below(limit, BATCH_ROWS - self.pending_rows);
-            self.pending.push(input.batch.as_ref().expect("a live input has a batch").slice(input.at, run));
+            self.pending
+                .push(input.batch.as_ref().expect("a live input has a batch").slice(input.at, run));
             self.pending_rows += run;
             input.places.run(input.taken, self.rows);
             input.taken += run as u32;
@@ -146,13 +147,21 @@ mod tests {
                 Ok(RecordBatch::try_new(schema.clone(), columns).unwrap())
             })
             .collect();
-        let count = batches.iter().map(|batch: &Result<RecordBatch, _>| batch.as_ref().unwrap().num_rows()).sum::<usize>();
+        let count = batches
+            .iter()
+            .map(|batch: &Result<RecordBatch, _>| batch.as_ref().unwrap().num_rows())
+            .sum::<usize>();
         (Box::pin(stream::iter(batches)), Places::new(DocSet::full(count as u32)))
     }
 
     #[tokio::test]
     async fn merges_interleaved_disjoint_and_empty_inputs() {
-        let inputs = vec![rows(&[&[1, 4], &[], &[9]]), rows(&[]), rows(&[&[2, 3, 5], &[6]]), rows(&[&[], &[100, 101]])];
+        let inputs = vec![
+            rows(&[&[1, 4], &[], &[9]]),
+            rows(&[]),
+            rows(&[&[2, 3, 5], &[6]]),
+            rows(&[&[], &[100, 101]]),
+        ];
         let mut merge = Merge::new(inputs).await.unwrap();
         let merged = merge.next().await.unwrap().unwrap();
         let ids = merged.column(0).as_primitive::<Decimal128Type>().values().to_vec();

@@ -16,13 +16,19 @@ const DEAD_ROWS_ONE_IN: u64 = 10;
 /// Files are taken in the order of their rows, so that a merged file covers a run of row ids where the inputs did. A group
 /// of one is a rewrite to reclaim dead rows.
 pub(super) fn groups(snapshot: &Snapshot) -> Vec<Vec<Arc<Entry>>> {
-    let mut entries: Vec<Arc<Entry>> = snapshot.entries.iter().filter(|entry| is_small(entry) || is_dirty(entry)).cloned().collect();
+    let mut entries: Vec<Arc<Entry>> = snapshot
+        .entries
+        .iter()
+        .filter(|entry| is_small(entry) || is_dirty(entry))
+        .cloned()
+        .collect();
     entries.sort_by_key(|entry| entry.summary.min_row_id);
     let mut groups: Vec<Vec<Arc<Entry>>> = Vec::new();
     let (mut rows, mut bytes) = (0, 0);
     for entry in entries {
         let (more_rows, more_bytes) = (entry.live_rows(), entry.summary.file_len);
-        if groups.is_empty() || rows + more_rows > ROWS_TARGET || bytes + more_bytes > BYTES_TARGET {
+        if groups.is_empty() || rows + more_rows > ROWS_TARGET || bytes + more_bytes > BYTES_TARGET
+        {
             groups.push(Vec::new());
             (rows, bytes) = (0, 0);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use infino_format::record::Operation;
+use infino_manifest::Snapshot;
 use infino_wal::Change;
 
 use super::{MutationStats, killing, resolve, with_retries};
@@ -17,17 +18,22 @@ impl Table {
     /// # Errors
     /// `Invalid` if it matches more rows than `mutation_rows_max`; `Contention` if it kept losing; storage errors.
     pub async fn delete(&self, filter: Arc<dyn RowFilter>) -> Result<MutationStats, TableError> {
-        with_retries(self, async |snapshot| {
-            let targets = resolve(self, &snapshot, &filter).await?;
-            let matched = targets.iter().map(|target| u64::from(target.rows.len())).sum();
-            if matched == 0 {
-                return Ok(MutationStats { version: snapshot.version, ..MutationStats::default() });
-            }
-            let epoch = self.inner.log.current().head.epoch;
-            let change = killing(Change::new(Operation::Delete, snapshot.version, epoch), &targets);
-            let version = writer::publish(self, change).await?.version;
-            Ok(MutationStats { matched, tombstoned: matched, version })
-        })
-        .await
+        with_retries(self, |snapshot| delete_on(self, snapshot, &filter)).await
     }
+}
+
+async fn delete_on(
+    table: &Table,
+    snapshot: Arc<Snapshot>,
+    filter: &Arc<dyn RowFilter>,
+) -> Result<MutationStats, TableError> {
+    let targets = resolve(table, &snapshot, filter).await?;
+    let matched = targets.iter().map(|target| u64::from(target.rows.len())).sum();
+    if matched == 0 {
+        return Ok(MutationStats { version: snapshot.version, ..MutationStats::default() });
+    }
+    let epoch = table.inner.log.current().head.epoch;
+    let change = killing(Change::new(Operation::Delete, snapshot.version, epoch), &targets);
+    let version = writer::publish(table, change).await?.version;
+    Ok(MutationStats { matched, tombstoned: matched, version })
 }

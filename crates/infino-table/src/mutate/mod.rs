@@ -37,7 +37,12 @@ pub(crate) async fn resolve(
     snapshot: &Snapshot,
     filter: &Arc<dyn RowFilter>,
 ) -> Result<Vec<Target>, TableError> {
-    let entries = snapshot.entries.iter().filter(|entry| filter.may_match(&entry.summary)).cloned().collect::<Vec<_>>();
+    let entries = snapshot
+        .entries
+        .iter()
+        .filter(|entry| filter.may_match(&entry.summary))
+        .cloned()
+        .collect::<Vec<_>>();
     let targets: Vec<Target> = stream::iter(entries)
         .map(|entry| async move {
             let dead = files::dead(table, &entry).await?;
@@ -62,7 +67,8 @@ pub(crate) async fn resolve(
 /// `change`, killing the targets too; the log stores their deletion vectors and merges them with those of others.
 pub(crate) fn killing(change: Change, targets: &[Target]) -> Change {
     targets.iter().fold(change, |change, target| {
-        let rows = RoaringBitmap::from_sorted_iter(target.rows.iter()).expect("a row set iterates in order");
+        let rows = RoaringBitmap::from_sorted_iter(target.rows.iter())
+            .expect("a row set iterates in order");
         change.delete(target.entry.summary.id, target.entry.deletes.clone(), rows)
     })
 }
@@ -73,10 +79,13 @@ pub(crate) fn is_conflict(error: &TableError) -> bool {
 }
 
 /// Runs `attempt` until it does not conflict, refreshing in between.
-pub(crate) async fn with_retries<T>(
+pub(crate) async fn with_retries<T, F>(
     table: &Table,
-    mut attempt: impl AsyncFnMut(Arc<Snapshot>) -> Result<T, TableError>,
-) -> Result<T, TableError> {
+    mut attempt: impl FnMut(Arc<Snapshot>) -> F,
+) -> Result<T, TableError>
+where
+    F: Future<Output = Result<T, TableError>>,
+{
     let attempts = table.inner.options.mutation_attempts.max(1);
     let mut snapshot = table.refresh().await?;
     for _ in 1..attempts {

@@ -22,25 +22,35 @@ impl Table {
     /// # Errors
     /// `RowCount` unless as many rows are given as match; `Invalid` if a row does not fit the table; otherwise as
     /// [`Table::delete`].
-    pub async fn update(&self, filter: Arc<dyn RowFilter>, rows: &RecordBatch) -> Result<MutationStats, TableError> {
-        with_retries(self, async |snapshot| {
-            let targets = resolve(self, &snapshot, &filter).await?;
-            let ids = row_ids(self, &targets).await?;
-            let matched = ids.len() as u64;
-            if matched != rows.num_rows() as u64 {
-                return Err(TableError::RowCount { matched, given: rows.num_rows() as u64 });
-            }
-            if matched == 0 {
-                return Ok(MutationStats { version: snapshot.version, ..MutationStats::default() });
-            }
-            let epoch = self.inner.log.current().head.epoch;
-            let replacement = replacement(self, &snapshot, ids, rows).await?;
-            let change = Change::new(Operation::Update, snapshot.version, epoch).add(replacement);
-            let version = writer::publish(self, killing(change, &targets)).await?.version;
-            Ok(MutationStats { matched, tombstoned: matched, version })
-        })
-        .await
+    pub async fn update(
+        &self,
+        filter: Arc<dyn RowFilter>,
+        rows: &RecordBatch,
+    ) -> Result<MutationStats, TableError> {
+        with_retries(self, |snapshot| update_on(self, snapshot, &filter, rows)).await
     }
+}
+
+async fn update_on(
+    table: &Table,
+    snapshot: Arc<Snapshot>,
+    filter: &Arc<dyn RowFilter>,
+    rows: &RecordBatch,
+) -> Result<MutationStats, TableError> {
+    let targets = resolve(table, &snapshot, filter).await?;
+    let ids = row_ids(table, &targets).await?;
+    let matched = ids.len() as u64;
+    if matched != rows.num_rows() as u64 {
+        return Err(TableError::RowCount { matched, given: rows.num_rows() as u64 });
+    }
+    if matched == 0 {
+        return Ok(MutationStats { version: snapshot.version, ..MutationStats::default() });
+    }
+    let epoch = table.inner.log.current().head.epoch;
+    let replacement = replacement(table, &snapshot, ids, rows).await?;
+    let change = Change::new(Operation::Update, snapshot.version, epoch).add(replacement);
+    let version = writer::publish(table, killing(change, &targets)).await?.version;
+    Ok(MutationStats { matched, tombstoned: matched, version })
 }
 
 /// The ids of the targets, ascending.

@@ -10,7 +10,10 @@ use crate::TableError;
 /// Runs `work` on every item, at most [`CONCURRENT`] at a time, and returns the results in the order of the items.
 ///
 /// One item runs on the caller's task: a table of one file pays no hand-over. The first failure cancels the rest.
-pub(crate) async fn each<I, T, F>(items: Vec<I>, work: impl Fn(I) -> F) -> Result<Vec<T>, TableError>
+pub(crate) async fn each<I, T, F>(
+    items: Vec<I>,
+    work: impl Fn(I) -> F,
+) -> Result<Vec<T>, TableError>
 where
     F: Future<Output = Result<T, TableError>> + Send + 'static,
     T: Send + 'static,

@@ -34,9 +34,9 @@ pub(crate) async fn dead(table: &Table, entry: &Entry) -> Result<DocSet, TableEr
 }
 
 /// The reader of a file's text section.
-pub(crate) async fn text_reader(file: &Superfile) -> Result<Arc<FtsReader>, TableError> {
+pub(crate) async fn text_reader(file: &Superfile) -> Result<FtsReader, TableError> {
     file.text().await?.ok_or_else(|| TableError::NotIndexed {
-        column: file.path().to_owned(),
+        column: format!("of {}", file.path()),
         index: "full-text",
         instead: "it was written before the column was indexed; `optimize` rewrites it".to_owned(),
     })
@@ -49,7 +49,8 @@ pub(crate) async fn candidates(
     filter: Option<&Arc<dyn RowFilter>>,
 ) -> Result<Vec<Candidate>, TableError> {
     let entries = snapshot.entries.iter().cloned();
-    let entries = entries.filter(|entry| filter.is_none_or(|filter| filter.may_match(&entry.summary)));
+    let entries =
+        entries.filter(|entry| filter.is_none_or(|filter| filter.may_match(&entry.summary)));
     let found = fan_out::each(entries.collect(), |entry| {
         let (table, filter) = (table.clone(), filter.cloned());
         async move {
@@ -58,7 +59,10 @@ pub(crate) async fn candidates(
         }
     })
     .await?;
-    Ok(found.into_iter().filter(|c| c.allowed.as_ref().is_none_or(|rows| !rows.is_empty())).collect())
+    Ok(found
+        .into_iter()
+        .filter(|c| c.allowed.as_ref().is_none_or(|rows| !rows.is_empty()))
+        .collect())
 }
 
 async fn allowed(

@@ -60,7 +60,8 @@ pub async fn search(
 
 /// One ranking out of two.
 fn fuse(texts: &[Hit], vectors: &[Hit], k: usize, fusion: Fusion) -> Vec<Hit> {
-    let mut scores: HashMap<(SuperfileId, DocId), Hit> = HashMap::with_capacity(texts.len() + vectors.len());
+    let mut scores: HashMap<(SuperfileId, DocId), Hit> =
+        HashMap::with_capacity(texts.len() + vectors.len());
     for (ranking, weight) in [(texts, fusion.text_weight), (vectors, fusion.vector_weight)] {
         for (rank, hit) in (1u32..).zip(ranking) {
             let fused = scores.entry((hit.file, hit.doc)).or_insert(Hit { value: 0.0, ..*hit });
@@ -80,7 +81,9 @@ mod tests {
     use super::*;
 
     fn hits(docs: &[u32]) -> Vec<Hit> {
-        docs.iter().map(|&doc| Hit { file: SuperfileId(0), doc, row: RowId(doc.into()), value: 1.0 }).collect()
+        docs.iter()
+            .map(|&doc| Hit { file: SuperfileId(0), doc, row: RowId(doc.into()), value: 1.0 })
+            .collect()
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub async fn search(
                 rows.intersect(allowed);
             }
             // Within a file rows ascend with their ids, so no later row of it can be among the first `limit`.
-            let hits = rows.iter().take(limit).map(|doc| FileHit { file: candidate.entry.id(), doc, value: 0.0 });
+            let hits = rows.iter().take(limit).map(|doc| FileHit {
+                file: candidate.entry.id(),
+                doc,
+                value: 0.0,
+            });
             Ok(hits.collect::<Vec<_>>())
         }
     })

@@ -39,7 +39,9 @@ pub(crate) async fn best_first(
         Order::Descending => b.total_cmp(&a),
         Order::Ascending => a.total_cmp(&b),
     };
-    hits.sort_unstable_by(|a, b| compare(a.value, b.value).then(a.file.cmp(&b.file)).then(a.doc.cmp(&b.doc)));
+    hits.sort_unstable_by(|a, b| {
+        compare(a.value, b.value).then(a.file.cmp(&b.file)).then(a.doc.cmp(&b.doc))
+    });
     if let Some(last) = k.checked_sub(1).and_then(|last| hits.get(last)).map(|hit| hit.value) {
         hits.truncate(hits.partition_point(|hit| compare(hit.value, last).is_le()));
     }

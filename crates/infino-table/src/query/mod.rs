@@ -9,9 +9,20 @@ pub mod rows;
 pub mod text;
 pub mod vector;
 
-use infino_format::{DocId, RowId, SuperfileId};
+use infino_format::{DocId, DocSet, RowId, SuperfileId};
+use infino_manifest::Entry;
 
 pub use hybrid::Fusion;
+
+use crate::{Table, TableError};
+
+/// The dead rows of a file of a snapshot.
+///
+/// # Errors
+/// `Manifest` if the deletion vector cannot be read.
+pub async fn dead_rows(table: &Table, entry: &Entry) -> Result<DocSet, TableError> {
+    files::dead(table, entry).await
+}
 
 /// A row that a search found.
 #[derive(Debug, Clone, Copy, PartialEq)]

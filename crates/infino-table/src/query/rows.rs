@@ -16,7 +16,11 @@ use crate::{Table, TableError, writer};
 ///
 /// # Errors
 /// `Invalid` for a column that the table does not have, naming those it has.
-pub fn result_schema(snapshot: &Snapshot, value: Option<&str>, columns: &[&str]) -> Result<SchemaRef, TableError> {
+pub fn result_schema(
+    snapshot: &Snapshot,
+    value: Option<&str>,
+    columns: &[&str],
+) -> Result<SchemaRef, TableError> {
     let user = infino_superfile::arrow_schema(&snapshot.schema)?;
     let mut fields = vec![Arc::new(Field::new("_id", DataType::Decimal128(38, 0), false))];
     if let Some(value) = value {
@@ -24,8 +28,15 @@ pub fn result_schema(snapshot: &Snapshot, value: Option<&str>, columns: &[&str])
     }
     for &column in columns.iter().filter(|&&column| column != "_id") {
         let Ok(field) = user.field_with_name(column) else {
-            let known = user.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
-            return Err(TableError::invalid(format!("the table has no column {column:?}; its columns are {known}")));
+            let known = user
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(TableError::invalid(format!(
+                "the table has no column {column:?}; its columns are {known}"
+            )));
         };
         fields.push(Arc::new(field.clone()));
     }
@@ -65,16 +76,19 @@ async fn gather(
 ) -> Result<Vec<ArrayRef>, TableError> {
     let first = schema.fields().len() - columns.len();
     if hits.is_empty() {
-        return Ok(schema.fields()[first..].iter().map(|field| new_empty_array(field.data_type())).collect());
+        return Ok(schema.fields()[first..]
+            .iter()
+            .map(|field| new_empty_array(field.data_type()))
+            .collect());
     }
     let mut by_file: BTreeMap<SuperfileId, Vec<usize>> = Default::default();
     for (i, hit) in hits.iter().enumerate() {
         by_file.entry(hit.file).or_default().push(i);
     }
     let order = by_file.values().flatten().copied().collect::<Vec<_>>();
-    let reads = by_file.into_iter().map(|(file, places)| {
-        (file, places.iter().map(|&i| hits[i].doc).collect::<Vec<_>>())
-    });
+    let reads = by_file
+        .into_iter()
+        .map(|(file, places)| (file, places.iter().map(|&i| hits[i].doc).collect::<Vec<_>>()));
     let names = columns.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let parts = fan_out::each(reads.collect(), |(file, docs)| {
         let (table, snapshot, names) = (table.clone(), snapshot.clone(), names.clone());

@@ -51,10 +51,13 @@ pub async fn search(
         return Ok(Vec::new());
     }
     // Statistics come from every file, candidates or not, so that a filter changes no score.
-    let (candidates, prepared) =
-        futures::try_join!(files::candidates(table, snapshot, filter), prepare(table, snapshot, query))?;
+    let (candidates, prepared) = futures::try_join!(
+        files::candidates(table, snapshot, filter),
+        prepare(table, snapshot, query)
+    )?;
     let stats = Arc::new(corpus(snapshot, &prepared));
-    let by_file: HashMap<_, _> = snapshot.entries.iter().map(|entry| entry.id()).zip(&prepared).collect();
+    let by_file: HashMap<_, _> =
+        snapshot.entries.iter().map(|entry| entry.id()).zip(&prepared).collect();
     let work = candidates.into_iter().map(|candidate| {
         let prepared = by_file[&candidate.entry.id()].clone();
         (candidate, prepared)
@@ -89,7 +92,9 @@ fn corpus(snapshot: &Snapshot, prepared: &[Arc<Prepared>]) -> CorpusStats {
     let mut stats = CorpusStats::default();
     for (entry, prepared) in snapshot.entries.iter().zip(prepared) {
         for text in &entry.summary.text {
-            if let Some(column) = snapshot.schema.columns.iter().find(|c| c.field_id == text.field_id) {
+            if let Some(column) =
+                snapshot.schema.columns.iter().find(|c| c.field_id == text.field_id)
+            {
                 stats.add_field(&column.name, FieldStats { docs: text.docs, tokens: text.tokens });
             }
         }
@@ -109,5 +114,8 @@ async fn search_file(
     let reader = files::text_reader(&file).await?;
     let search = reader.search(prepared, stats, k, candidate.allowed.as_deref(), None)?;
     let hits = file.run_text(search).await?;
-    Ok(hits.into_iter().map(|hit| FileHit { file: candidate.entry.id(), doc: hit.doc, value: hit.score }).collect())
+    Ok(hits
+        .into_iter()
+        .map(|hit| FileHit { file: candidate.entry.id(), doc: hit.doc, value: hit.score })
+        .collect())
 }

@@ -15,7 +15,10 @@ use crate::{RowFilter, Table, TableError};
 ///
 /// # Errors
 /// `Invalid` if there is no such column, `NotIndexed` if it has no vector index; both name what there is.
-pub fn index<'a>(snapshot: &'a Snapshot, column: &str) -> Result<(&'a VectorIndex, u32), TableError> {
+pub fn index<'a>(
+    snapshot: &'a Snapshot,
+    column: &str,
+) -> Result<(&'a VectorIndex, u32), TableError> {
     let indexes = &snapshot.schema.indexes.vectors;
     if let Some(index) = indexes.iter().find(|index| index.column == column) {
         let id = snapshot.schema.columns.iter().find(|c| c.name == column).map(|c| c.field_id);
@@ -60,7 +63,11 @@ pub async fn search(
             let index = file.vector(field_id).await?;
             let search = index.search(&query, &params, candidate.allowed.as_deref())?;
             let found = file.run_vector(field_id, search).await?;
-            let hits = found.into_iter().map(|n| FileHit { file: candidate.entry.id(), doc: n.doc, value: n.distance });
+            let hits = found.into_iter().map(|n| FileHit {
+                file: candidate.entry.id(),
+                doc: n.doc,
+                value: n.distance,
+            });
             Ok(hits.collect::<Vec<_>>())
         }
     })
@@ -78,7 +85,9 @@ fn check(index: &VectorIndex, query: &[f32]) -> Result<(), TableError> {
         )));
     }
     match query.iter().position(|x| !x.is_finite()) {
-        Some(at) => Err(TableError::invalid(format!("the query vector holds {} at {at}", query[at]))),
+        Some(at) => {
+            Err(TableError::invalid(format!("the query vector holds {} at {at}", query[at])))
+        }
         None => Ok(()),
     }
 }

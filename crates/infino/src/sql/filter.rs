@@ -41,44 +41,75 @@ impl PredicateFilter {
     ///
     /// # Errors
     /// `Invalid` if it does not parse, names a column the table lacks, or is not boolean.
-    pub(crate) fn new(state: &SessionState, snapshot: &Snapshot, predicate: &Predicate) -> Result<Self, Error> {
+    pub(crate) fn new(
+        state: &SessionState,
+        snapshot: &Snapshot,
+        predicate: &Predicate,
+    ) -> Result<Self, Error> {
         let file = infino_superfile::file_schema(&snapshot.schema)?;
         let expr = match predicate {
             Predicate::Sql(sql) => {
-                let expr = state.create_logical_expr(sql, &DFSchema::try_from(file.as_ref().clone())?);
-                expr.map_err(|error| Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace())))?
+                let expr =
+                    state.create_logical_expr(sql, &DFSchema::try_from(file.as_ref().clone())?);
+                expr.map_err(|error| {
+                    Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace()))
+                })?
             }
             Predicate::Expr(expr) => expr.as_ref().clone(),
         };
         Self::bind(state, snapshot.schema.clone(), file, unqualified(expr)?)
     }
 
-    fn bind(state: &SessionState, schema: Arc<TableSchema>, file: SchemaRef, expr: Expr) -> Result<Self, Error> {
+    fn bind(
+        state: &SessionState,
+        schema: Arc<TableSchema>,
+        file: SchemaRef,
+        expr: Expr,
+    ) -> Result<Self, Error> {
         let mut used = Default::default();
         expr_to_columns(&expr, &mut used)?;
-        if let Some(unknown) = used.iter().find(|column| file.field_with_name(&column.name).is_err()) {
-            let known = file.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ");
+        if let Some(unknown) =
+            used.iter().find(|column| file.field_with_name(&column.name).is_err())
+        {
+            let known = file
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
             return Err(Error::invalid(format!(
                 "the predicate names {:?}, which the table does not have; its columns are {known}",
                 unknown.name
             )));
         }
-        let fields = file.fields().iter().filter(|field| used.iter().any(|column| column.name == *field.name()));
+        let fields = file
+            .fields()
+            .iter()
+            .filter(|field| used.iter().any(|column| column.name == *field.name()));
         let narrow = Schema::new(fields.cloned().collect::<Vec<_>>());
         let columns = narrow.fields().iter().map(|field| field.name().clone()).collect();
         let physical = state.create_physical_expr(expr, &DFSchema::try_from(narrow.clone())?)?;
         let data_type = physical.data_type(&narrow)?;
         if data_type != arrow::datatypes::DataType::Boolean && !data_type.is_null() {
-            return Err(Error::invalid(format!("the predicate is {data_type}, it must be boolean")));
+            return Err(Error::invalid(format!(
+                "the predicate is {data_type}, it must be boolean"
+            )));
         }
         let narrow = Arc::new(narrow);
-        let pruning = PruningPredicateBuilder::new().with_file_schema(narrow).build(physical.clone());
+        let pruning =
+            PruningPredicateBuilder::new().with_file_schema(narrow).build(physical.clone());
         Ok(Self { schema, file, columns, expr: physical, pruning })
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray, TableError> {
-        let failed = |error: datafusion::error::DataFusionError| TableError::Filter(error.strip_backtrace());
-        let value = self.expr.evaluate(batch).map_err(failed)?.into_array(batch.num_rows()).map_err(failed)?;
+        let failed =
+            |error: datafusion::error::DataFusionError| TableError::Filter(error.strip_backtrace());
+        let value = self
+            .expr
+            .evaluate(batch)
+            .map_err(failed)?
+            .into_array(batch.num_rows())
+            .map_err(failed)?;
         match value.as_any().downcast_ref::<BooleanArray>() {
             Some(passes) => Ok(passes.clone()),
             // Only an untyped NULL is not boolean here, and NULL passes nothing.
@@ -101,7 +132,8 @@ impl RowFilter for PredicateFilter {
         let mut words = vec![0u64; rows.div_ceil(64) as usize];
         if self.columns.is_empty() {
             let options = RecordBatchOptions::new().with_row_count(Some(1));
-            let one = RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+            let one =
+                RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
             let passes = self.evaluate(&one)?;
             let all = passes.is_valid(0) && passes.value(0);
             return Ok(if all { DocSet::full(rows) } else { DocSet::empty(rows) });
@@ -124,9 +156,9 @@ impl RowFilter for PredicateFilter {
 fn unqualified(expr: Expr) -> Result<Expr, Error> {
     let bare = expr.transform(|expr| {
         Ok(match expr {
-            Expr::Column(column) if column.relation.is_some() => {
-                Transformed::yes(Expr::Column(datafusion::common::Column::new_unqualified(column.name)))
-            }
+            Expr::Column(column) if column.relation.is_some() => Transformed::yes(Expr::Column(
+                datafusion::common::Column::new_unqualified(column.name),
+            )),
             other => Transformed::no(other),
         })
     })?;

@@ -17,5 +17,5 @@ mod session;
 mod source;
 mod statistics;
 
-pub(crate) use session::base_state;
 pub use session::SqlQuery;
+pub(crate) use session::base_state;

@@ -1,6 +1,5 @@
 //! A pinned table as a relation of rows.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -17,10 +16,10 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use infino_manifest::Snapshot;
+use infino_manifest::{Entry, Snapshot};
 use infino_table::Table;
 
-use super::source::{EntryAt, Files, Readers, SuperfileSource, external};
+use super::source::{Files, Named, Readers, SuperfileSource, external};
 use super::statistics::SummaryStatistics;
 
 /// One snapshot of a table: `_id` and the user's columns.
@@ -37,35 +36,24 @@ impl PinnedTable {
         Ok(Self { table, snapshot, schema })
     }
 
-    /// The entries that statistics cannot rule out, by their place.
-    fn entries(&self, session: &dyn Session, filters: &[Expr]) -> Result<Vec<usize>> {
-        let all = 0..self.snapshot.entries().len();
+    /// The superfiles that statistics cannot rule out.
+    fn entries(&self, session: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<Entry>>> {
+        let all = self.snapshot.entries.iter().cloned();
         let Some(filter) = conjunction(filters.to_vec()) else { return Ok(all.collect()) };
         let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
         let physical = session.create_physical_expr(filter, &schema)?;
-        let Some(pruning) = PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).build(physical)
+        let Some(pruning) =
+            PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).build(physical)
         else {
             return Ok(all.collect());
         };
-        let keep = |&at: &usize| {
-            let summary = &self.snapshot.entry(at).summary;
-            let statistics = SummaryStatistics { schema: &self.snapshot.schema, file: &self.schema, summary };
+        let keep = |entry: &Arc<Entry>| {
+            let summary = &entry.summary;
+            let statistics =
+                SummaryStatistics { schema: &self.snapshot.schema, file: &self.schema, summary };
             pruning.prune(&statistics).map_or(true, |keep| keep.first().copied().unwrap_or(true))
         };
         Ok(all.filter(keep).collect())
-    }
-
-    fn planned_file(&self, at: usize) -> PartitionedFile {
-        let summary = &self.snapshot.entry(at).summary;
-        PartitionedFile::new(summary.path(), summary.file_len).with_extension(EntryAt(at))
-    }
-
-    fn live_rows(&self, entries: &[usize]) -> u64 {
-        let live = |&at: &usize| {
-            let entry = self.snapshot.entry(at);
-            u64::from(entry.summary.row_count) - entry.dead_rows()
-        };
-        entries.iter().map(live).sum()
     }
 }
 
@@ -79,13 +67,16 @@ impl TableProvider for PinnedTable {
         TableType::Base
     }
 
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
         Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
     }
 
     fn statistics(&self) -> Option<Statistics> {
         let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Exact(self.snapshot.live_rows() as usize);
+        statistics.num_rows = Precision::Exact(live_rows(self.snapshot.entries.iter()));
         Some(statistics)
     }
 
@@ -103,10 +94,10 @@ impl TableProvider for PinnedTable {
         let files = Files { table: self.table.clone(), snapshot: self.snapshot.clone() };
         let source = Arc::new(SuperfileSource::new(Arc::new(parquet), files));
         let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Exact(self.live_rows(&entries) as usize);
+        statistics.num_rows = Precision::Exact(live_rows(entries.iter()));
         // The readers bring their own bytes; any store that every session has will do.
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
-            .with_file_groups(spread(&entries, session.config().target_partitions(), |at| self.planned_file(at)))
+            .with_file_groups(spread(&entries, session.config().target_partitions()))
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(limit)
@@ -116,14 +107,17 @@ impl TableProvider for PinnedTable {
 }
 
 /// Deals `entries` out to at most `groups` groups.
-fn spread(entries: &[usize], groups: usize, file: impl Fn(usize) -> PartitionedFile) -> Vec<FileGroup> {
+fn spread(entries: &[Arc<Entry>], groups: usize) -> Vec<FileGroup> {
+    let file = |entry: &Arc<Entry>| {
+        let summary = &entry.summary;
+        PartitionedFile::new(summary.path(), summary.file_len).with_extension(Named(summary.id))
+    };
     let groups = groups.clamp(1, entries.len().max(1));
     (0..groups)
-        .map(|group| FileGroup::new(entries.iter().skip(group).step_by(groups).map(|&at| file(at)).collect()))
+        .map(|group| FileGroup::new(entries.iter().skip(group).step_by(groups).map(file).collect()))
         .collect()
 }
 
-/// The pinned table behind a provider, if it is one.
-pub(crate) fn pinned(provider: &dyn TableProvider) -> Option<&PinnedTable> {
-    (provider as &dyn Any).downcast_ref()
+fn live_rows<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> usize {
+    entries.map(|entry| entry.live_rows() as usize).sum()
 }

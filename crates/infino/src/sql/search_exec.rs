@@ -16,7 +16,9 @@ use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions,
 };
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
+};
 use futures::stream;
 use infino_table::RowFilter;
 
@@ -119,11 +121,13 @@ impl DisplayAs for SearchExec {
         let (index, columns) = match question {
             Question::Bm25 { column, .. } => ("bm25", column.clone()),
             Question::Vector { column, .. } => ("vector", column.clone()),
-            Question::Hybrid { text_column, vector_column, .. } => ("hybrid", format!("{text_column}, {vector_column}")),
+            Question::Hybrid { text_column, vector_column, .. } => {
+                ("hybrid", format!("{text_column}, {vector_column}"))
+            }
             Question::Tokens { column, .. } => ("tokens", column.clone()),
             Question::Exact { column, .. } => ("exact", column.clone()),
         };
-        let (files, version) = (table.snapshot.entries().len(), table.snapshot.version);
+        let (files, version) = (table.snapshot.entries.len(), table.snapshot.version);
         write!(f, "SearchExec: index={index}({columns}), k={k}, files={files}, version={version}")?;
         if filter.is_some() {
             write!(f, ", filtered before ranking")?;
@@ -177,10 +181,12 @@ impl ExecutionPlan for SearchExec {
 async fn run(spec: SearchSpec, schema: SchemaRef) -> Result<RecordBatch> {
     let SearchSpec { table, question, k, options, filter } = spec;
     let value = question.value_name();
-    let is_made = |name: &str| name == "_id" || Some(name) == value || (value.is_some() && name == RANK);
+    let is_made =
+        |name: &str| name == "_id" || Some(name) == value || (value.is_some() && name == RANK);
     let names = schema.fields().iter().map(|field| field.name().as_str());
     let stored = names.filter(|name| !is_made(name)).collect::<Vec<_>>();
-    let found = answer(&table.table, &table.snapshot, &question, k, options, &stored, filter.as_ref());
+    let found =
+        answer(&table.table, &table.snapshot, &question, k, options, &stored, filter.as_ref());
     let found = found.await.map_err(external)?;
     let columns = schema.fields().iter().map(|field| -> ArrayRef {
         match found.column_by_name(field.name()) {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use datafusion::catalog::{
-    CatalogProvider, MemoryCatalogProvider, MemoryCatalogProviderList, CatalogProviderList, SchemaProvider, TableProvider,
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    SchemaProvider, TableProvider,
 };
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::dataframe::DataFrame;
@@ -38,7 +39,8 @@ pub(crate) fn base_state(memory_bytes: Option<usize>) -> Result<SessionState, Er
     if let Some(bytes) = memory_bytes {
         runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
     }
-    let builder = SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::new(runtime.build()?));
+    let builder =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::new(runtime.build()?));
     let state = builder.with_default_features().build();
     let resolve = ResolveSearch { state: state.clone() };
     Ok(SessionStateBuilder::new_from_existing(state).with_analyzer_rule(Arc::new(resolve)).build())
@@ -86,7 +88,8 @@ impl SqlQuery {
     /// a search fails with.
     pub async fn stream(
         self,
-    ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error> {
+    ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error>
+    {
         let (state, plan) = self.plan().await?;
         let rows = DataFrame::new(state, plan).execute_stream().await?;
         Ok(rows.map_err(Error::from))
@@ -97,7 +100,10 @@ impl SqlQuery {
         let searched = tables.named_in(&self.sql).await?;
         let state = statement_state(&self.connection.inner.state, tables, searched);
         let plan = state.create_logical_plan(&self.sql).await?;
-        let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        let allowed = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
         allowed.verify_plan(&plan)?;
         let plan = match self.params.is_empty() {
             true => plan,
@@ -160,7 +166,11 @@ struct Tables {
 impl Tables {
     async fn of(connection: &Connection) -> Result<Self, Error> {
         let (names, _) = catalog::read(&connection.inner.store).await?;
-        Ok(Self { connection: connection.clone(), folders: names.tables, pinned: Default::default() })
+        Ok(Self {
+            connection: connection.clone(),
+            folders: names.tables,
+            pinned: Default::default(),
+        })
     }
 
     async fn pin(&self, name: &str) -> Result<Option<Arc<PinnedTable>>, Error> {

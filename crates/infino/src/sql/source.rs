@@ -9,7 +9,9 @@ use std::sync::Arc;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::{ParquetFileReaderFactory, ParquetRowSelection};
+use datafusion::datasource::physical_plan::parquet::{
+    ParquetFileReaderFactory, ParquetRowSelection,
+};
 use datafusion::datasource::physical_plan::{FileOpener, FileScanConfig, FileSource};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::{DataFusionError, Result};
@@ -19,7 +21,7 @@ use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
-use infino_format::DocSet;
+use infino_format::{DocSet, SuperfileId};
 use infino_manifest::Snapshot;
 use infino_superfile::Superfile;
 use infino_table::{Table, query};
@@ -36,9 +38,9 @@ pub(super) struct Files {
     pub(super) snapshot: Arc<Snapshot>,
 }
 
-/// Which entry of the snapshot a planned file is.
+/// Which superfile a planned file is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct EntryAt(pub(super) usize);
+pub(super) struct Named(pub(super) SuperfileId);
 
 /// The open superfile behind a planned file.
 struct Opened(Arc<Superfile>);
@@ -124,7 +126,10 @@ impl FileSource for SuperfileSource {
         Ok(FilterPushdownPropagation { filters: pushed.filters, updated_node })
     }
 
-    fn try_pushdown_projection(&self, projection: &ProjectionExprs) -> Result<Option<Arc<dyn FileSource>>> {
+    fn try_pushdown_projection(
+        &self,
+        projection: &ProjectionExprs,
+    ) -> Result<Option<Arc<dyn FileSource>>> {
         Ok(self.inner.try_pushdown_projection(projection)?.map(|inner| self.wrap(inner)))
     }
 
@@ -145,7 +150,11 @@ struct Opener {
 
 impl Morselizer for Opener {
     fn plan_file(&self, file: PartitionedFile) -> Result<Box<dyn MorselPlanner>> {
-        Ok(Box::new(Opening { inner: self.inner.clone(), files: self.files.clone(), file: Box::new(file) }))
+        Ok(Box::new(Opening {
+            inner: self.inner.clone(),
+            files: self.files.clone(),
+            file: Box::new(file),
+        }))
     }
 }
 
@@ -161,10 +170,15 @@ impl MorselPlanner for Opening {
     fn plan(self: Box<Self>) -> Result<Option<MorselPlan>> {
         let Self { inner, files, file } = *self;
         let open = async move {
-            let at = file.extension::<EntryAt>().ok_or_else(|| {
-                DataFusionError::Internal(format!("{} is no file of this table", file.object_meta.location))
+            let named = file.extension::<Named>().ok_or_else(|| {
+                DataFusionError::Internal(format!(
+                    "{} is no file of this table",
+                    file.object_meta.location
+                ))
             })?;
-            let entry = files.snapshot.entry(at.0).clone();
+            let entry = files.snapshot.entries.get(named.0).cloned().ok_or_else(|| {
+                DataFusionError::Internal(format!("superfile {} is not in this version", named.0))
+            })?;
             let superfile = files.table.file(&entry).await.map_err(external)?;
             let mut file = file.with_extension(Opened(superfile));
             if entry.deletes.is_some() {
@@ -191,7 +205,10 @@ impl ParquetFileReaderFactory for Readers {
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         match file.extension::<Opened>() {
             Some(Opened(superfile)) => Ok(Box::new(superfile.range_reader())),
-            None => Err(DataFusionError::Internal(format!("{} was not opened", file.object_meta.location))),
+            None => Err(DataFusionError::Internal(format!(
+                "{} was not opened",
+                file.object_meta.location
+            ))),
         }
     }
 }

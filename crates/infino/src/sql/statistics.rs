@@ -25,7 +25,11 @@ impl SummaryStatistics<'_> {
         Some((stats, self.file.field_with_name(&column.name).ok()?.data_type()))
     }
 
-    fn bound(&self, column: &Column, pick: impl Fn(&ColumnStats) -> Option<&Scalar>) -> Option<ArrayRef> {
+    fn bound(
+        &self,
+        column: &Column,
+        pick: impl Fn(&ColumnStats) -> Option<&Scalar>,
+    ) -> Option<ArrayRef> {
         let (stats, data_type) = self.stats(column)?;
         scalar_value(pick(stats)?, data_type)?.to_array().ok()
     }

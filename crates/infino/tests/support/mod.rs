@@ -4,10 +4,13 @@
 use std::sync::Arc;
 
 use infino::arrow::array::{
-    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, FixedSizeListArray, Float32Array, Int64Array, RecordBatch,
+    StringArray,
 };
 use infino::arrow::compute::concat_batches;
-use infino::arrow::datatypes::{DataType, Decimal128Type, Field, Float32Type, Int64Type, Schema, SchemaRef};
+use infino::arrow::datatypes::{
+    DataType, Decimal128Type, Field, Float32Type, Int64Type, Schema, SchemaRef,
+};
 use infino::{Connection, IndexSpec, Metric, Supertable};
 
 pub const DIM: usize = 16;
@@ -36,7 +39,8 @@ pub fn index() -> IndexSpec {
 }
 
 pub fn batch(rows: &[Row]) -> RecordBatch {
-    let vectors = rows.iter().map(|row| Some(row.vector.iter().copied().map(Some).collect::<Vec<_>>()));
+    let vectors =
+        rows.iter().map(|row| Some(row.vector.iter().copied().map(Some).collect::<Vec<_>>()));
     let columns: Vec<ArrayRef> = vec![
         Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.n))),
         Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.sku))),
@@ -135,14 +139,16 @@ pub fn bm25(rows: &[Row], query: &str) -> Vec<(i64, f64)> {
             *score += idf * tf / (tf + 1.2 * (0.25 + 0.75 * doc.len() as f64 / mean));
         }
     }
-    let mut hits: Vec<_> = rows.iter().map(|row| row.n).zip(scored).filter(|hit| hit.1 > 0.0).collect();
+    let mut hits: Vec<_> =
+        rows.iter().map(|row| row.n).zip(scored).filter(|hit| hit.1 > 0.0).collect();
     hits.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
     hits
 }
 
 /// The rows by squared distance to `query`, nearest first.
 pub fn nearest(rows: &[Row], query: &[f32]) -> Vec<(i64, f32)> {
-    let distance = |row: &Row| row.vector.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
+    let distance =
+        |row: &Row| row.vector.iter().zip(query).map(|(a, b)| (a - b) * (a - b)).sum::<f32>();
     let mut hits: Vec<_> = rows.iter().map(|row| (row.n, distance(row))).collect();
     hits.sort_by(|a, b| a.1.total_cmp(&b.1).then(a.0.cmp(&b.0)));
     hits

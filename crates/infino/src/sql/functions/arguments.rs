@@ -41,7 +41,10 @@ impl Arguments {
             };
             match name {
                 None if !parsed.named.is_empty() => {
-                    return Err(invalid(function, format!("{value} stands behind a named argument; name it too")));
+                    return Err(invalid(
+                        function,
+                        format!("{value} stands behind a named argument; name it too"),
+                    ));
                 }
                 None => parsed.positional.push(Some(value.clone())),
                 Some(name) => {
@@ -65,10 +68,14 @@ impl Arguments {
     /// A table's or a column's name: a string or an identifier.
     pub(super) fn name(&mut self, name: &str, at: usize) -> Result<String> {
         match self.take(name, Some(at))? {
-            Some(SqlExpr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. })) => Ok(text),
+            Some(SqlExpr::Value(ValueWithSpan {
+                value: Value::SingleQuotedString(text), ..
+            })) => Ok(text),
             Some(SqlExpr::Identifier(ident)) if ident.quote_style.is_some() => Ok(ident.value),
             Some(SqlExpr::Identifier(ident)) => Ok(ident.value.to_lowercase()),
-            Some(other) => Err(invalid(self.function, format!("{name} must be a name in quotes, not {other}"))),
+            Some(other) => {
+                Err(invalid(self.function, format!("{name} must be a name in quotes, not {other}")))
+            }
             None => Err(invalid(self.function, format!("argument {} ({name}) is missing", at + 1))),
         }
     }
@@ -100,19 +107,29 @@ impl Arguments {
                 let values = self.function.values().iter().map(|value| value.0);
                 let known = self.function.columns().iter().map(|column| column.0).chain(values);
                 let known = known.collect::<Vec<_>>().join(", ");
-                Err(invalid(self.function, format!("unknown argument {stray}; it takes table, {known}")))
+                Err(invalid(
+                    self.function,
+                    format!("unknown argument {stray}; it takes table, {known}"),
+                ))
             }
         }
     }
 }
 
 /// Dimension of the vector column that a call names; 0 if it names none. Checks that every column is there.
-pub(super) fn dimension(function: Function, table: &PinnedTable, columns: &[String]) -> Result<usize> {
+pub(super) fn dimension(
+    function: Function,
+    table: &PinnedTable,
+    columns: &[String],
+) -> Result<usize> {
     let schema = datafusion::catalog::TableProvider::schema(table);
     if let Some(unknown) = columns.iter().find(|column| schema.field_with_name(column).is_err()) {
         return Err(invalid(
             function,
-            format!("the table has no column {unknown:?}; its columns are {}", table.column_names()),
+            format!(
+                "the table has no column {unknown:?}; its columns are {}",
+                table.column_names()
+            ),
         ));
     }
     let column = match function {

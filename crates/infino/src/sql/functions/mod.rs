@@ -84,8 +84,12 @@ impl Function {
                 ("k", Some(5), Kind::Count),
                 FILTER,
             ],
-            Self::Tokens => &[("tokens", Some(2), Kind::Text), ("limit", Some(3), Kind::Count), FILTER],
-            Self::Exact => &[("value", Some(2), Kind::Text), ("limit", Some(3), Kind::Count), FILTER],
+            Self::Tokens => {
+                &[("tokens", Some(2), Kind::Text), ("limit", Some(3), Kind::Count), FILTER]
+            }
+            Self::Exact => {
+                &[("value", Some(2), Kind::Text), ("limit", Some(3), Kind::Count), FILTER]
+            }
         }
     }
 }
@@ -136,7 +140,8 @@ impl RelationPlanner for SearchPlanner {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let called = name.to_string().to_lowercase();
-        let Some(function) = Function::ALL.into_iter().find(|function| function.name() == called) else {
+        let Some(function) = Function::ALL.into_iter().find(|function| function.name() == called)
+        else {
             return Ok(RelationPlanning::Original(Box::new(relation)));
         };
         let mut arguments = Arguments::parse(function, &args.args)?;
@@ -150,7 +155,8 @@ impl RelationPlanner for SearchPlanner {
         }
         arguments.finish()?;
         let schema = output_schema(&table, function.value_name());
-        let schema = DFSchema::try_from_qualified_schema(TableReference::bare(function.name()), &schema)?;
+        let schema =
+            DFSchema::try_from_qualified_schema(TableReference::bare(function.name()), &schema)?;
         let node = SearchNode::new(function, table, columns, values, dim, Arc::new(schema));
         let plan = LogicalPlan::Extension(Extension { node: Arc::new(node) });
         Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias.clone()))))
@@ -159,12 +165,18 @@ impl RelationPlanner for SearchPlanner {
 
 impl SearchPlanner {
     fn table(&self, name: &str) -> Result<Arc<PinnedTable>> {
-        self.tables.get(name).cloned().ok_or_else(|| external(crate::connection::not_found(name, self.names.iter())))
+        self.tables
+            .get(name)
+            .cloned()
+            .ok_or_else(|| external(crate::connection::not_found(name, self.names.iter())))
     }
 }
 
 /// An error of a call.
-fn invalid(function: Function, problem: impl std::fmt::Display) -> datafusion::error::DataFusionError {
+fn invalid(
+    function: Function,
+    problem: impl std::fmt::Display,
+) -> datafusion::error::DataFusionError {
     external(Error::invalid(format!("{}: {problem}", function.name())))
 }
 

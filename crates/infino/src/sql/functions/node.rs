@@ -103,7 +103,8 @@ impl UserDefinedLogicalNodeCore for SearchNode {
 
     fn with_exprs_and_inputs(&self, exprs: Vec<Expr>, _: Vec<LogicalPlan>) -> Result<Self> {
         let mut exprs = exprs.into_iter();
-        let values = self.values.iter().map(|value| value.as_ref().and_then(|_| exprs.next())).collect();
+        let values =
+            self.values.iter().map(|value| value.as_ref().and_then(|_| exprs.next())).collect();
         Ok(Self { values, ..self.clone() })
     }
 }
@@ -121,15 +122,21 @@ impl AnalyzerRule for ResolveSearch {
     }
 
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
-        let context = SimplifyContext::builder().with_config_options(Arc::new(config.clone())).build();
+        let context =
+            SimplifyContext::builder().with_config_options(Arc::new(config.clone())).build();
         let simplifier = ExprSimplifier::new(context);
         let resolve = |plan: LogicalPlan| {
-            let LogicalPlan::Extension(Extension { node }) = &plan else { return Ok(Transformed::no(plan)) };
+            let LogicalPlan::Extension(Extension { node }) = &plan else {
+                return Ok(Transformed::no(plan));
+            };
             let any: &dyn std::any::Any = node.as_any();
-            let Some(call) = any.downcast_ref::<SearchNode>() else { return Ok(Transformed::no(plan)) };
+            let Some(call) = any.downcast_ref::<SearchNode>() else {
+                return Ok(Transformed::no(plan));
+            };
             let relation = SearchRelation::new(call.resolve(&simplifier, &self.state)?);
             let name = TableReference::bare(call.function.name());
-            let scan = LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(relation)), None)?;
+            let scan =
+                LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(relation)), None)?;
             Ok(Transformed::yes(scan.build()?))
         };
         Ok(plan.transform_up_with_subqueries(resolve)?.data)
@@ -141,8 +148,12 @@ impl SearchNode {
         let mut given = Given { node: self, simplifier };
         let column = || self.columns[0].clone();
         let question = match self.function {
-            Function::Bm25 => Question::Bm25 { column: column(), query: given.required_text("query")? },
-            Function::Vector => Question::Vector { column: column(), vector: given.vector("query")? },
+            Function::Bm25 => {
+                Question::Bm25 { column: column(), query: given.required_text("query")? }
+            }
+            Function::Vector => {
+                Question::Vector { column: column(), vector: given.vector("query")? }
+            }
             Function::Hybrid => Question::Hybrid {
                 text_column: column(),
                 query: given.required_text("query")?,
@@ -150,8 +161,12 @@ impl SearchNode {
                 vector: given.vector("vector")?,
                 fusion: Fusion::default(),
             },
-            Function::Tokens => Question::Tokens { column: column(), tokens: given.required_text("tokens")? },
-            Function::Exact => Question::Exact { column: column(), value: given.required_text("value")? },
+            Function::Tokens => {
+                Question::Tokens { column: column(), tokens: given.required_text("tokens")? }
+            }
+            Function::Exact => {
+                Question::Exact { column: column(), value: given.required_text("value")? }
+            }
         };
         let k = match self.function {
             Function::Tokens | Function::Exact => given.count("limit")?.unwrap_or(usize::MAX),
@@ -167,7 +182,8 @@ impl SearchNode {
         let filter = match given.text("filter")? {
             None => None,
             Some(sql) => {
-                let filter = PredicateFilter::new(state, &self.table.snapshot, &sql.into()).map_err(external)?;
+                let filter = PredicateFilter::new(state, &self.table.snapshot, &sql.into())
+                    .map_err(external)?;
                 Some(Arc::new(filter) as Arc<dyn RowFilter>)
             }
         };
@@ -185,7 +201,11 @@ impl Given<'_> {
     /// An argument as a value of its type; `None` if it was not given or is NULL.
     fn scalar(&mut self, name: &str) -> Result<Option<ScalarValue>> {
         let function = self.node.function;
-        let at = function.values().iter().position(|value| value.0 == name).expect("a function's own argument");
+        let at = function
+            .values()
+            .iter()
+            .position(|value| value.0 == name)
+            .expect("a function's own argument");
         let Some(expr) = self.node.values[at].clone() else { return Ok(None) };
         let data_type = function.values()[at].2.data_type(self.node.dim);
         let fits = |error| invalid(function, format!("{name}: {error}"));
@@ -196,7 +216,8 @@ impl Given<'_> {
             Expr::Literal(value, _) if value.is_null() => Ok(None),
             Expr::Literal(value, _) => Ok(Some(value)),
             other => {
-                let problem = format!("{name} must be a constant or a bound parameter, not {other}");
+                let problem =
+                    format!("{name} must be a constant or a bound parameter, not {other}");
                 Err(invalid(function, problem))
             }
         }
@@ -218,7 +239,10 @@ impl Given<'_> {
         match self.scalar(name)? {
             Some(ScalarValue::Int64(Some(count))) => match usize::try_from(count) {
                 Ok(count) => Ok(Some(count)),
-                Err(_) => Err(invalid(self.node.function, format!("{name} is {count}, it must not be negative"))),
+                Err(_) => Err(invalid(
+                    self.node.function,
+                    format!("{name} is {count}, it must not be negative"),
+                )),
             },
             _ => Ok(None),
         }
@@ -236,7 +260,9 @@ impl Given<'_> {
     }
 
     fn vector(&mut self, name: &str) -> Result<Arc<[f32]>> {
-        let Some(ScalarValue::FixedSizeList(list)) = self.scalar(name)? else { return Err(self.missing(name)) };
+        let Some(ScalarValue::FixedSizeList(list)) = self.scalar(name)? else {
+            return Err(self.missing(name));
+        };
         let values = list.value(0);
         if values.null_count() > 0 {
             return Err(invalid(self.node.function, format!("{name} holds a NULL")));

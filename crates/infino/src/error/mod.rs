@@ -5,7 +5,10 @@ use infino_format::FormatError;
 use infino_storage::StorageError;
 use infino_superfile::SuperfileError;
 use infino_table::TableError;
-use infino_wal::{CommitError, WalError};
+
+mod kind;
+
+use kind::{storage_kind, table_kind};
 
 /// What the caller can do about an [`Error`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,7 +110,12 @@ impl From<DataFusionError> for Error {
                 }
                 if let Some(ours) = inner.downcast_ref::<TableError>() {
                     let (kind, retryable) = table_kind(ours);
-                    return Self { kind, message: ours.to_string(), retryable, source: Some(Box::new(error)) };
+                    return Self {
+                        kind,
+                        message: ours.to_string(),
+                        retryable,
+                        source: Some(Box::new(error)),
+                    };
                 }
                 ErrorKind::Internal
             }
@@ -129,32 +137,11 @@ impl From<DataFusionError> for Error {
 
 impl Error {
     fn new_with(ours: &Error) -> Self {
-        Self { kind: ours.kind, message: ours.message.clone(), retryable: ours.retryable, source: None }
+        Self {
+            kind: ours.kind,
+            message: ours.message.clone(),
+            retryable: ours.retryable,
+            source: None,
+        }
     }
-}
-
-fn table_kind(error: &TableError) -> (ErrorKind, bool) {
-    match error {
-        TableError::Invalid(_)
-        | TableError::NotIndexed { .. }
-        | TableError::RowCount { .. }
-        | TableError::Filter(_)
-        | TableError::Arrow(_) => (ErrorKind::Invalid, false),
-        TableError::Contention { .. } => (ErrorKind::Conflict, true),
-        TableError::Commit(CommitError::Conflict { .. }) => (ErrorKind::Conflict, false),
-        TableError::Local { .. } => (ErrorKind::Internal, false),
-        TableError::Format(_) => (ErrorKind::Corrupt, false),
-        TableError::Storage(error) => storage_kind(error),
-        _ => (ErrorKind::Internal, false),
-    }
-}
-
-fn storage_kind(error: &StorageError) -> (ErrorKind, bool) {
-    let kind = match error {
-        StorageError::NotFound { .. } => ErrorKind::NotFound,
-        StorageError::Invalid { .. } | StorageError::Unfit { .. } => ErrorKind::Invalid,
-        StorageError::Denied { .. } | StorageError::Unavailable { .. } => ErrorKind::Unavailable,
-        StorageError::Range { .. } => ErrorKind::Corrupt,
-    };
-    (kind, error.is_retryable())
 }
