@@ -11,7 +11,7 @@ use infino_format::{DocSet, FormatError};
 use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
 use crate::rotation::Rotation;
 use crate::search::{self, Search};
-use crate::{Neighbor, SearchParams, VectorError};
+use crate::{Neighbor, SearchCounts, SearchParams, VectorError};
 
 /// An immutable index of vectors; clones share everything.
 ///
@@ -139,6 +139,19 @@ impl IvfIndex {
         params: &SearchParams,
         allowed: Option<&DocSet>,
     ) -> Result<Vec<Neighbor>, VectorError> {
+        self.search_counted(query, params, allowed).map(|(hits, _)| hits)
+    }
+
+    /// [`IvfIndex::search_resident`], and what it went through.
+    ///
+    /// # Errors
+    /// As [`IvfIndex::search_resident`].
+    pub fn search_counted(
+        &self,
+        query: &[f32],
+        params: &SearchParams,
+        allowed: Option<&DocSet>,
+    ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let resident = self.inner.resident.as_ref().ok_or(VectorError::NotResident)?;
         search::resident(&self.inner, resident, query, params, allowed)
     }

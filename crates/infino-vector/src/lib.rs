@@ -45,4 +45,4 @@ pub use builder::{Built, IvfBuilder};
 pub use error::VectorError;
 pub use index::IvfIndex;
 pub use search::Search;
-pub use spec::{BuildOptions, IvfSpec, Neighbor, SearchParams};
+pub use spec::{BuildOptions, IvfSpec, Neighbor, SearchCounts, SearchParams};
