@@ -217,7 +217,8 @@ impl IvfBuilder {
         let list_of = self.assign(&centroids)?;
         let mut lists = kmeans::members(centroids.len(), &list_of);
         lists.retain(|list| !list.is_empty());
-        self.split(lists)
+        // Lists asked for by number stay as many.
+        if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
     }
 
     /// The nearest list of each row.
