@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use infino_format::schema::Metric;
-use infino_format::{DocSet, FormatError};
+use infino_format::{DocId, DocSet, FormatError};
 
+use crate::kernel;
 use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::positions::Positions;
 use crate::rotation::Rotation;
 use crate::search::{self, Search};
 use crate::{Neighbor, SearchCounts, SearchParams, VectorError};
@@ -34,6 +36,7 @@ pub(crate) struct Resident {
     section: Bytes,
     lists: Marks,
     groups: Marks,
+    positions: Marks,
 }
 
 impl IvfIndex {
@@ -64,7 +67,9 @@ impl IvfIndex {
         let Ok(inner) = Arc::try_unwrap(opened.inner) else { unreachable!("it was just made") };
         let lists = Marks::new(inner.layout.lists.len());
         let groups = Marks::new(inner.layout.groups() as usize);
-        let resident = Resident { section, lists, groups };
+        let positions = inner.layout.positions.map_or(0, |positions| positions.groups());
+        let positions = Marks::new(positions as usize);
+        let resident = Resident { section, lists, groups, positions };
         Ok(Self::of(inner.layout, Some(resident)))
     }
 
@@ -188,6 +193,28 @@ impl Resident {
             self.groups.set(group as usize);
         }
         Ok(&bytes[(position % GROUP_ROWS) as usize * layout.stride()..][..layout.stride()])
+    }
+
+    /// Starts to bring the payload of a row near.
+    pub(crate) fn prefetch(&self, layout: &Layout, position: u32) {
+        let group = layout.group_range(position / GROUP_ROWS).start as usize;
+        let at = group + (position % GROUP_ROWS) as usize * layout.stride();
+        kernel::prefetch(&self.section[at..at + layout.stride()]);
+    }
+
+    /// Where row `doc` stands in list order, if it has a vector.
+    pub(crate) fn position(
+        &self,
+        positions: &Positions,
+        doc: DocId,
+    ) -> Result<Option<u32>, FormatError> {
+        let Some(group) = positions.group_of(doc) else { return Ok(None) };
+        let bytes = self.slice(positions.group_range(group));
+        if !self.positions.get(group as usize) {
+            verify_tail("vector positions", bytes)?;
+            self.positions.set(group as usize);
+        }
+        Ok(positions.read(bytes, doc))
     }
 
     fn slice(&self, range: Range<u64>) -> &[u8] {

@@ -89,7 +89,9 @@ fn neighbours(
     let shortlist = candidates.finish();
     let mut row = vec![0.0; layout.header.dim];
     let mut scored = Vec::new();
-    for candidate in shortlist.iter().filter(|candidate| candidate.position as usize != position) {
+    for candidate in
+        shortlist.rows().iter().filter(|candidate| candidate.position as usize != position)
+    {
         rows.read(order[candidate.position as usize] as usize, &mut row)?;
         let distance = match layout.header.metric {
             Metric::InnerProduct => -kernel::dot(&query.rotated, &row),

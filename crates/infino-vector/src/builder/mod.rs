@@ -152,6 +152,7 @@ impl IvfBuilder {
         };
         out.write_all(&ready.layout.encode()).map_err(VectorError::Write)?;
         out.write_all(&ready.codes).map_err(VectorError::Write)?;
+        out.write_all(&ready.positions).map_err(VectorError::Write)?;
         ready.payload.write_to(out)?;
         out.flush().map_err(VectorError::Write)?;
         Ok(ready.built)
@@ -179,6 +180,8 @@ impl IvfBuilder {
         };
         let mut layout = Layout::new(header, lists, Bytes::from(centroids));
         calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;
+        let docs = order.iter().map(|&row| self.docs[row as usize]);
+        let positions = layout.positions.map_or(Vec::new(), |positions| positions.encode(docs));
         let built = Built {
             len: layout.section_len,
             open_len: layout.open_len,
@@ -186,7 +189,7 @@ impl IvfBuilder {
             centroid,
             radius,
         };
-        Ok(Ready { layout, codes, payload, built })
+        Ok(Ready { layout, codes, positions, payload, built })
     }
 
     /// The rows of each list, ascending; no list is empty.
@@ -278,6 +281,7 @@ fn nlist(rows: usize) -> usize {
 struct Ready {
     layout: Layout,
     codes: Vec<u8>,
+    positions: Vec<u8>,
     payload: encode::Payload,
     built: Built,
 }

@@ -22,8 +22,10 @@ use infino_format::schema::RerankCodec;
 use crate::SearchParams;
 use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Layout};
 
-/// As many allowed rows are scored one by one, without routing.
-const FEW_ROWS: u32 = 1024;
+/// So many allowed rows at most are scored one by one, whatever the codes would cost.
+const FEW_ROWS: f64 = 64.0;
+/// Codes that can be scanned in the time that one row takes to be looked up and scored by its payload.
+const CODES_PER_ROW: f64 = 24.0;
 
 /// How a search goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,12 +45,17 @@ impl Plan {
         if counts == 0 {
             return Self::Nothing;
         }
+        let nlist = layout.lists.len();
         let codes_alone = layout.header.rerank == RerankCodec::None;
-        if params.exact || (allowed.is_some() && counts <= FEW_ROWS && params.nprobe.is_none()) {
-            return if codes_alone { Self::Probe { lists: layout.lists.len() } } else { Self::All };
+        if params.exact {
+            return if codes_alone { Self::Probe { lists: nlist } } else { Self::All };
         }
         let share = f64::from(counts) / f64::from(rows);
-        Self::Probe { lists: nprobe(layout, params, share) as usize }
+        let lists = nprobe(layout, params, share) as usize;
+        let codes = f64::from(rows) * lists as f64 / nlist as f64;
+        let few = f64::from(counts) <= FEW_ROWS.max(codes / CODES_PER_ROW);
+        let asked = params.nprobe.is_some() || codes_alone || allowed.is_none();
+        if few && !asked && layout.positions.is_some() { Self::All } else { Self::Probe { lists } }
     }
 }
 

@@ -8,7 +8,11 @@ use super::route::Route;
 use super::scan::Candidates;
 use super::{Plan, Query};
 use crate::index::{Inner, Resident};
+use crate::positions::Positions;
 use crate::{Neighbor, SearchCounts, SearchParams, VectorError};
+
+/// Rows whose payload is on its way from memory while one is scored.
+const AHEAD: usize = 4;
 
 pub(crate) fn resident(
     inner: &Inner,
@@ -21,7 +25,10 @@ pub(crate) fn resident(
         Run { inner, resident, query: Query::new(inner, query, params)?, k: params.k, allowed };
     match Plan::new(&inner.layout, params, allowed) {
         Plan::Nothing => Ok(Default::default()),
-        Plan::All => search.all(),
+        Plan::All => match (inner.layout.positions, allowed) {
+            (Some(positions), Some(allowed)) => search.few(&positions, allowed),
+            _ => search.all(),
+        },
         Plan::Probe { lists } => search.probe(lists),
     }
 }
@@ -35,6 +42,39 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// Scores the payload of the rows allowed.
+    fn few(
+        &self,
+        positions: &Positions,
+        allowed: &DocSet,
+    ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
+        let layout = &self.inner.layout;
+        let mut rows = Vec::with_capacity(allowed.len() as usize);
+        for doc in allowed.iter().take_while(|&doc| positions.group_of(doc).is_some()) {
+            if let Some(position) = self.resident.position(positions, doc)? {
+                rows.push((position, doc));
+            }
+        }
+        rows.sort_unstable();
+        let mut scorer = Scorer::new(layout, &self.query, self.k);
+        let mut list = 0;
+        for &(position, _) in rows.iter().take(AHEAD) {
+            self.resident.prefetch(layout, position);
+        }
+        for (i, &(position, doc)) in rows.iter().enumerate() {
+            if let Some(&(next, _)) = rows.get(i + AHEAD) {
+                self.resident.prefetch(layout, next);
+            }
+            while layout.lists.get(list + 1).is_some_and(|next| next.first <= position) {
+                list += 1;
+            }
+            let payload = self.resident.payload(layout, position)?;
+            scorer.score(doc, layout.lists[list].step, payload);
+        }
+        let counts = SearchCounts { reranked: rows.len() as u32, ..Default::default() };
+        Ok((scorer.finish(), counts))
+    }
+
     /// Scores the payload of every row that counts.
     fn all(&self) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let layout = &self.inner.layout;
@@ -80,9 +120,15 @@ impl Run<'_> {
         }
         shortlist.sort();
         let mut scorer = Scorer::new(layout, &self.query, self.k);
-        for candidate in shortlist.iter() {
+        for candidate in shortlist.rows().iter().take(AHEAD) {
+            self.resident.prefetch(layout, candidate.position);
+        }
+        for (i, candidate) in shortlist.rows().iter().enumerate() {
             if scorer.rules_out(candidate) {
                 break;
+            }
+            if let Some(next) = shortlist.rows().get(i + AHEAD) {
+                self.resident.prefetch(layout, next.position);
             }
             let payload = self.resident.payload(layout, candidate.position)?;
             let step = layout.lists[candidate.list as usize].step;
