@@ -6,12 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use infino_format::schema::Metric;
-use infino_format::{DocSet, FormatError};
+use infino_format::{DocId, DocSet, FormatError};
 
+use crate::kernel;
 use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::positions::Positions;
 use crate::rotation::Rotation;
 use crate::search::{self, Search};
-use crate::{Neighbor, SearchParams, VectorError};
+use crate::{Neighbor, SearchCounts, SearchParams, VectorError};
 
 /// An immutable index of vectors; clones share everything.
 ///
@@ -34,6 +36,7 @@ pub(crate) struct Resident {
     section: Bytes,
     lists: Marks,
     groups: Marks,
+    positions: Marks,
 }
 
 impl IvfIndex {
@@ -64,7 +67,9 @@ impl IvfIndex {
         let Ok(inner) = Arc::try_unwrap(opened.inner) else { unreachable!("it was just made") };
         let lists = Marks::new(inner.layout.lists.len());
         let groups = Marks::new(inner.layout.groups() as usize);
-        let resident = Resident { section, lists, groups };
+        let positions = inner.layout.positions.map_or(0, |positions| positions.groups());
+        let positions = Marks::new(positions as usize);
+        let resident = Resident { section, lists, groups, positions };
         Ok(Self::of(inner.layout, Some(resident)))
     }
 
@@ -139,6 +144,19 @@ impl IvfIndex {
         params: &SearchParams,
         allowed: Option<&DocSet>,
     ) -> Result<Vec<Neighbor>, VectorError> {
+        self.search_counted(query, params, allowed).map(|(hits, _)| hits)
+    }
+
+    /// [`IvfIndex::search_resident`], and what it went through.
+    ///
+    /// # Errors
+    /// As [`IvfIndex::search_resident`].
+    pub fn search_counted(
+        &self,
+        query: &[f32],
+        params: &SearchParams,
+        allowed: Option<&DocSet>,
+    ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let resident = self.inner.resident.as_ref().ok_or(VectorError::NotResident)?;
         search::resident(&self.inner, resident, query, params, allowed)
     }
@@ -175,6 +193,28 @@ impl Resident {
             self.groups.set(group as usize);
         }
         Ok(&bytes[(position % GROUP_ROWS) as usize * layout.stride()..][..layout.stride()])
+    }
+
+    /// Starts to bring the payload of a row near.
+    pub(crate) fn prefetch(&self, layout: &Layout, position: u32) {
+        let group = layout.group_range(position / GROUP_ROWS).start as usize;
+        let at = group + (position % GROUP_ROWS) as usize * layout.stride();
+        kernel::prefetch(&self.section[at..at + layout.stride()]);
+    }
+
+    /// Where row `doc` stands in list order, if it has a vector.
+    pub(crate) fn position(
+        &self,
+        positions: &Positions,
+        doc: DocId,
+    ) -> Result<Option<u32>, FormatError> {
+        let Some(group) = positions.group_of(doc) else { return Ok(None) };
+        let bytes = self.slice(positions.group_range(group));
+        if !self.positions.get(group as usize) {
+            verify_tail("vector positions", bytes)?;
+            self.positions.set(group as usize);
+        }
+        Ok(positions.read(bytes, doc))
     }
 
     fn slice(&self, range: Range<u64>) -> &[u8] {

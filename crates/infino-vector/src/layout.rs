@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | open-time: header, calibration, directory, centroids | all of it |
 //! | codes: per list its blocks and row numbers | a list |
+//! | positions: per row number its place in list order | [`crate::positions::GROUP_DOCS`] entries |
 //! | payload: per row what reranks it, in list order | [`GROUP_ROWS`] rows |
 
 use std::ops::Range;
@@ -14,6 +15,7 @@ use infino_format::schema::{Metric, RerankCodec};
 use infino_format::{DocId, FormatError, checksum};
 
 use crate::kernel::BLOCK_ROWS;
+use crate::positions::Positions;
 use crate::rabitq;
 use crate::spec::{DIM_MAX, DIM_MIN, LISTS_MAX};
 
@@ -85,6 +87,9 @@ pub(crate) struct Layout {
     /// `dim` signed bytes a list.
     pub(crate) centroids: Bytes,
     pub(crate) open_len: u64,
+    /// The end of the codes.
+    pub(crate) codes_end: u64,
+    pub(crate) positions: Option<Positions>,
     pub(crate) payload_at: u64,
     pub(crate) section_len: u64,
 }
@@ -99,8 +104,20 @@ impl Layout {
             at += list_len(list.rows, header.dim) as u64;
             first += list.rows;
         }
-        let section_len = at + payload_len(header.rows, payload_stride(header.rerank, header.dim));
-        Self { header, lists, centroids, open_len, payload_at: at, section_len }
+        let positions = Positions::new(at, header.rows, header.doc_end);
+        let payload_at = at + positions.map_or(0, |positions| positions.len());
+        let payload_len = payload_len(header.rows, payload_stride(header.rerank, header.dim));
+        let section_len = payload_at + payload_len;
+        Self {
+            header,
+            lists,
+            centroids,
+            open_len,
+            codes_end: at,
+            positions,
+            payload_at,
+            section_len,
+        }
     }
 
     /// Reads the open-time region at the start of `bytes`, which may go on after it.

@@ -159,3 +159,14 @@ impl Neighbor {
         self.distance.total_cmp(&other.distance).then(self.doc.cmp(&other.doc))
     }
 }
+
+/// What a search went through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SearchCounts {
+    /// Lists visited.
+    pub lists: u32,
+    /// Rows whose distance was estimated.
+    pub scanned: u32,
+    /// Rows whose payload was read.
+    pub reranked: u32,
+}

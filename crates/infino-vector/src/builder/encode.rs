@@ -39,8 +39,7 @@ pub(super) fn encode(
     let means = lists
         .par_iter()
         .map(|list| {
-            let ids: Vec<usize> = list.iter().map(|&row| row as usize).collect();
-            let members = rows.gather(&ids, spec.dim)?;
+            let members = rows.gather(list, spec.dim)?;
             let mut point = vec![0.0; spec.dim];
             kmeans::mean(members.chunks_exact(spec.dim), &mut point);
             Ok(point)
@@ -102,8 +101,7 @@ impl EncodedList {
     ) -> Result<Self, VectorError> {
         let dim = spec.dim;
         let width = if spec.rerank == RerankCodec::F32 { 2 * dim } else { dim };
-        let ids: Vec<usize> = list.iter().map(|&row| row as usize).collect();
-        let records = rows.gather(&ids, width)?;
+        let records = rows.gather(list, width)?;
         let scale = max_abs(point) / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let bytes: Vec<i8> = point.iter().map(|x| (x * inverse).round() as i8).collect();
@@ -137,7 +135,7 @@ impl EncodedList {
             first: 0,
             offset: 0,
         };
-        let docs: Vec<DocId> = ids.iter().map(|&row| docs[row]).collect();
+        let docs: Vec<DocId> = list.iter().map(|&row| docs[row as usize]).collect();
         Ok(Self {
             entry,
             centroid: bytes.iter().map(|&byte| byte as u8).collect(),

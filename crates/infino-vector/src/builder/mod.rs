@@ -14,8 +14,9 @@ use bytes::Bytes;
 use infino_format::DocId;
 use infino_format::schema::RerankCodec;
 use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
 
-use crate::kmeans::Centroids;
+use crate::kmeans::{self, Assigner, Centroids};
 use crate::layout::{Calibration, Header, Layout, ProbeOrder};
 use crate::random::SplitMix64;
 use crate::rotation::Rotation;
@@ -27,9 +28,17 @@ use rows::Rows;
 /// The stream of the seed that the training sample is drawn from.
 const SAMPLE: u64 = 3;
 /// Rows drawn for each centroid to train it with.
-const SAMPLE_PER_LIST: usize = 64;
+const SAMPLE_PER_LIST: usize = 256;
 /// Bytes of rows drawn at most.
-const SAMPLE_BYTES_MAX: usize = 512 << 20;
+const SAMPLE_BYTES_MAX: usize = 384 << 20;
+/// Bytes of rows that are assigned to lists at a time.
+const ASSIGN_BYTES: usize = 64 << 20;
+/// A list is split when it is longer than the mean by more than this factor.
+const LIST_ROWS_EXCESS: usize = 4;
+/// Lists that one is split into at most.
+const SPLIT_MAX: usize = 64;
+/// The stream of the seed that splits are drawn from.
+const SPLIT: u64 = 6;
 /// Rows that a list has at least on average, unless the spec says otherwise.
 const LIST_ROWS_MIN: f64 = 64.0;
 
@@ -143,6 +152,7 @@ impl IvfBuilder {
         };
         out.write_all(&ready.layout.encode()).map_err(VectorError::Write)?;
         out.write_all(&ready.codes).map_err(VectorError::Write)?;
+        out.write_all(&ready.positions).map_err(VectorError::Write)?;
         ready.payload.write_to(out)?;
         out.flush().map_err(VectorError::Write)?;
         Ok(ready.built)
@@ -170,6 +180,8 @@ impl IvfBuilder {
         };
         let mut layout = Layout::new(header, lists, Bytes::from(centroids));
         calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;
+        let docs = order.iter().map(|&row| self.docs[row as usize]);
+        let positions = layout.positions.map_or(Vec::new(), |positions| positions.encode(docs));
         let built = Built {
             len: layout.section_len,
             open_len: layout.open_len,
@@ -177,7 +189,7 @@ impl IvfBuilder {
             centroid,
             radius,
         };
-        Ok(Ready { layout, codes, payload, built })
+        Ok(Ready { layout, codes, positions, payload, built })
     }
 
     /// The rows of each list, ascending; no list is empty.
@@ -192,20 +204,70 @@ impl IvfBuilder {
         };
         let drawn = (wanted * SAMPLE_PER_LIST).min(SAMPLE_BYTES_MAX / (4 * dim)).max(wanted);
         let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(rows, drawn);
+        let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
+        let drawn = sample.len();
         let sample = self.rows.gather(&sample, dim)?;
-        let centroids = Centroids::train(dim, &sample, wanted, self.spec.seed);
+        let mut centroids = kmeans::train(dim, &sample, wanted, self.spec.seed);
         drop(sample);
-        let mut lists = vec![Vec::new(); centroids.len()];
-        let chunk = (32 << 20) / (4 * dim);
-        for start in (0..rows).step_by(chunk) {
-            let ids: Vec<usize> = (start..rows.min(start + chunk)).collect();
-            let assigned = centroids.assign(&self.rows.gather(&ids, dim)?);
-            for (row, list) in ids.into_iter().zip(assigned) {
-                lists[list as usize].push(row as u32);
-            }
+        if drawn < rows {
+            // What the sample was too small for, all rows together can tell.
+            let list_of = self.assign(&centroids)?;
+            centroids = Centroids::new(
+                dim,
+                self.means(&kmeans::members(centroids.len(), &list_of), &centroids)?,
+            );
         }
+        let list_of = self.assign(&centroids)?;
+        let mut lists = kmeans::members(centroids.len(), &list_of);
         lists.retain(|list| !list.is_empty());
-        Ok(lists)
+        // Lists asked for by number stay as many.
+        if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
+    }
+
+    /// The nearest list of each row.
+    fn assign(&self, centroids: &Centroids) -> Result<Vec<u32>, VectorError> {
+        let assigner = Assigner::new(centroids, self.spec.seed);
+        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * self.spec.dim)).max(1));
+        let mut list_of = Vec::with_capacity(rows);
+        for start in (0..rows).step_by(chunk) {
+            let ids: Vec<u32> = (start..rows.min(start + chunk)).map(|row| row as u32).collect();
+            list_of.extend(assigner.assign(&self.rows.gather(&ids, self.spec.dim)?));
+        }
+        Ok(list_of)
+    }
+
+    /// The means of `lists`; one without rows keeps its centroid.
+    fn means(&self, lists: &[Vec<u32>], centroids: &Centroids) -> Result<Vec<f32>, VectorError> {
+        let dim = self.spec.dim;
+        let mut points = centroids.points.clone();
+        points.par_chunks_exact_mut(dim).zip(lists).try_for_each(|(point, list)| {
+            if !list.is_empty() {
+                let rows = self.rows.gather(list, dim)?;
+                kmeans::mean(rows.chunks_exact(dim), point);
+            }
+            Ok::<_, VectorError>(())
+        })?;
+        Ok(points)
+    }
+
+    /// Splits lists that are much longer than the others, so that no query pays for one.
+    fn split(&self, lists: Vec<Vec<u32>>) -> Result<Vec<Vec<u32>>, VectorError> {
+        let mean = (self.docs.len() / lists.len()).max(LIST_ROWS_MIN as usize);
+        let mut even = Vec::with_capacity(lists.len());
+        for list in lists {
+            if list.len() <= LIST_ROWS_EXCESS * mean {
+                even.push(list);
+                continue;
+            }
+            let rows = self.rows.gather(&list, self.spec.dim)?;
+            let mut random = SplitMix64::new(self.spec.seed, SPLIT);
+            let parts = (list.len() / mean).min(SPLIT_MAX);
+            let centroids = kmeans::flat(self.spec.dim, &rows, parts, &mut random);
+            let parts = kmeans::members(centroids.len(), &kmeans::assign_all(&centroids, &rows));
+            let rows_of = |part: Vec<u32>| part.into_iter().map(|i| list[i as usize]).collect();
+            even.extend(parts.into_iter().filter(|part| !part.is_empty()).map(rows_of));
+        }
+        Ok(even)
     }
 }
 
@@ -219,6 +281,7 @@ fn nlist(rows: usize) -> usize {
 struct Ready {
     layout: Layout,
     codes: Vec<u8>,
+    positions: Vec<u8>,
     payload: encode::Payload,
     built: Built,
 }

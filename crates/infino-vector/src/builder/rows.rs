@@ -121,9 +121,11 @@ impl Rows {
     }
 
     /// The first `len` floats of each of `rows`, one after the other.
-    pub(crate) fn gather(&self, rows: &[usize], len: usize) -> Result<Vec<f32>, VectorError> {
+    pub(crate) fn gather(&self, rows: &[u32], len: usize) -> Result<Vec<f32>, VectorError> {
         let mut out = vec![0.0; rows.len() * len];
-        out.par_chunks_exact_mut(len).zip(rows).try_for_each(|(out, &row)| self.read(row, out))?;
+        out.par_chunks_exact_mut(len)
+            .zip(rows)
+            .try_for_each(|(out, &row)| self.read(row as usize, out))?;
         Ok(out)
     }
 

@@ -13,6 +13,7 @@ use super::scan::{Candidate, Candidates};
 use super::{Plan, Query};
 use crate::index::Inner;
 use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::positions::Positions;
 use crate::{Neighbor, SearchParams, VectorError};
 
 /// A search in progress; see [`crate::IvfIndex::search`].
@@ -41,8 +42,13 @@ enum State {
         candidates: Vec<Candidate>,
         groups: Vec<Range<u32>>,
     },
-    /// Waiting for all lists, then for the payload of every row that counts.
+    /// Waiting for the positions of the rows allowed, in these runs of groups.
+    Positions {
+        groups: Vec<Range<u32>>,
+    },
+    /// Waiting for all lists.
     AllLists,
+    /// Waiting for the payload of every row that counts.
     AllPayload {
         rows: Vec<(u32, DocId)>,
         groups: Vec<Range<u32>>,
@@ -103,8 +109,11 @@ impl Search {
             return Ok(Step::Done(shortlist.by_estimate(layout, self.k)));
         }
         shortlist.sort();
-        let candidates: Vec<_> = shortlist.iter().copied().collect();
-        let groups = groups(candidates.iter().map(|candidate| candidate.position));
+        let candidates: Vec<_> = shortlist.rows().to_vec();
+        let mut groups: Vec<u32> =
+            candidates.iter().map(|candidate| candidate.position / GROUP_ROWS).collect();
+        groups.sort_unstable();
+        let groups = runs(groups.into_iter());
         if groups.is_empty() {
             return Ok(Step::Done(Vec::new()));
         }
@@ -115,7 +124,7 @@ impl Search {
 
     fn all_rows(&mut self, bytes: &[Bytes]) -> Result<Step<Vec<Neighbor>>, VectorError> {
         let layout = &self.inner.layout;
-        let codes = layout.open_len..layout.payload_at;
+        let codes = layout.open_len..layout.codes_end;
         let read = Read::new(std::slice::from_ref(&codes), bytes)?;
         let mut rows = Vec::new();
         for (id, entry) in layout.lists.iter().enumerate() {
@@ -128,13 +137,53 @@ impl Search {
                 }
             }
         }
-        if rows.is_empty() {
-            return Ok(Step::Done(Vec::new()));
+        Ok(self.ask_payload(rows))
+    }
+
+    fn ask_positions(&mut self, positions: &Positions) -> Step<Vec<Neighbor>> {
+        let docs = self.allowed.iter().flat_map(|allowed| allowed.iter());
+        let groups = runs(docs.map_while(|doc| positions.group_of(doc)));
+        if groups.is_empty() {
+            return Step::Done(Vec::new());
         }
-        let groups = groups(rows.iter().map(|&(position, _)| position));
-        let ranges = group_ranges(layout, &groups);
+        let ranges = position_ranges(positions, &groups);
+        self.state = State::Positions { groups };
+        Step::Ranges(ranges)
+    }
+
+    fn allowed_rows(
+        &mut self,
+        groups: &[Range<u32>],
+        bytes: &[Bytes],
+    ) -> Result<Step<Vec<Neighbor>>, VectorError> {
+        let layout = &self.inner.layout;
+        let Some(positions) = layout.positions else { return Ok(Step::Done(Vec::new())) };
+        let ranges = position_ranges(&positions, groups);
+        let read = Read::new(&ranges, bytes)?;
+        for group in groups.iter().cloned().flatten() {
+            verify_tail("vector positions", read.slice(&positions.group_range(group)))?;
+        }
+        let docs = self.allowed.iter().flat_map(|allowed| allowed.iter());
+        let mut rows: Vec<(u32, DocId)> = docs
+            .map_while(|doc| Some((doc, positions.group_of(doc)?)))
+            .filter_map(|(doc, group)| {
+                let group = read.slice(&positions.group_range(group));
+                Some((positions.read(group, doc)?, doc))
+            })
+            .collect();
+        rows.sort_unstable();
+        Ok(self.ask_payload(rows))
+    }
+
+    /// `rows` are positions, ascending, and row numbers.
+    fn ask_payload(&mut self, rows: Vec<(u32, DocId)>) -> Step<Vec<Neighbor>> {
+        if rows.is_empty() {
+            return Step::Done(Vec::new());
+        }
+        let groups = runs(rows.iter().map(|&(position, _)| position / GROUP_ROWS));
+        let ranges = group_ranges(&self.inner.layout, &groups);
         self.state = State::AllPayload { rows, groups };
-        Ok(Step::Ranges(ranges))
+        Step::Ranges(ranges)
     }
 }
 
@@ -148,8 +197,11 @@ impl Fetch for Search {
         match std::mem::replace(&mut self.state, State::Ended) {
             State::Start(Plan::Nothing) => Ok(Step::Done(Vec::new())),
             State::Start(Plan::All) => {
+                if let Some(positions) = layout.positions.filter(|_| self.allowed.is_some()) {
+                    return Ok(self.ask_positions(&positions));
+                }
                 self.state = State::AllLists;
-                let codes = layout.open_len..layout.payload_at;
+                let codes = layout.open_len..layout.codes_end;
                 Ok(Step::Ranges(Vec::from_iter([codes])))
             }
             State::Start(Plan::Probe { lists }) => {
@@ -172,6 +224,7 @@ impl Fetch for Search {
                 }
                 Ok(Step::Done(scorer.finish()))
             }
+            State::Positions { groups } => self.allowed_rows(&groups, &bytes),
             State::AllLists => self.all_rows(&bytes),
             State::AllPayload { rows, groups } => {
                 let payload = Payload::new(layout, groups, &bytes)?;
@@ -199,19 +252,23 @@ fn merge(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
     merged
 }
 
-/// Runs of payload groups that hold `positions`, ascending.
-fn groups(positions: impl Iterator<Item = u32>) -> Vec<Range<u32>> {
-    let mut groups: Vec<u32> = positions.map(|position| position / GROUP_ROWS).collect();
-    groups.sort_unstable();
-    groups.dedup();
+/// Ascending numbers, repeated or not, as runs.
+fn runs(numbers: impl Iterator<Item = u32>) -> Vec<Range<u32>> {
     let mut runs: Vec<Range<u32>> = Vec::new();
-    for group in groups {
+    for number in numbers {
         match runs.last_mut() {
-            Some(last) if last.end == group => last.end += 1,
-            _ => runs.push(group..group + 1),
+            Some(last) if number < last.end => {}
+            Some(last) if number == last.end => last.end += 1,
+            _ => runs.push(number..number + 1),
         }
     }
     runs
+}
+
+fn position_ranges(positions: &Positions, runs: &[Range<u32>]) -> Vec<Range<u64>> {
+    runs.iter()
+        .map(|run| positions.group_range(run.start).start..positions.group_range(run.end - 1).end)
+        .collect()
 }
 
 fn group_ranges(layout: &Layout, runs: &[Range<u32>]) -> Vec<Range<u64>> {

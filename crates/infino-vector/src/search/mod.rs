@@ -8,86 +8,24 @@
 pub(crate) mod fetch;
 pub(crate) mod query;
 pub(crate) mod rerank;
+mod resident;
 pub(crate) mod route;
 pub(crate) mod scan;
 
 pub use fetch::Search;
 pub(crate) use query::Query;
-use rerank::Scorer;
-use route::Route;
-use scan::Candidates;
+pub(crate) use resident::resident;
 
 use infino_format::DocSet;
 use infino_format::schema::RerankCodec;
 
-use crate::index::{Inner, Resident};
+use crate::SearchParams;
 use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Layout};
-use crate::{Neighbor, SearchParams, VectorError};
 
-/// As many allowed rows are scored one by one, without routing.
-const FEW_ROWS: u32 = 1024;
-
-/// Searches a section in memory.
-pub(crate) fn resident(
-    inner: &Inner,
-    resident: &Resident,
-    query: &[f32],
-    params: &SearchParams,
-    allowed: Option<&DocSet>,
-) -> Result<Vec<Neighbor>, VectorError> {
-    let layout = &inner.layout;
-    let plan = Plan::new(layout, params, allowed);
-    let query = Query::new(inner, query, params)?;
-    match plan {
-        Plan::Nothing => Ok(Vec::new()),
-        Plan::All => {
-            let mut scorer = Scorer::new(layout, &query, params.k);
-            for (id, entry) in layout.lists.iter().enumerate() {
-                let list = resident.list(layout, id)?;
-                for i in 0..entry.rows {
-                    let doc = list.doc(i as usize);
-                    if allowed.is_none_or(|allowed| allowed.contains(doc)) {
-                        let position = entry.first + i;
-                        scorer.score(doc, entry.step, resident.payload(layout, position)?);
-                    }
-                }
-            }
-            Ok(scorer.finish())
-        }
-        Plan::Probe { lists } => {
-            let mut route = Route::new(layout, &query);
-            let mut candidates = Candidates::new(layout, params.k);
-            let mut visited = 0;
-            let mut wanted = lists;
-            loop {
-                for &id in route.take(wanted) {
-                    let list = resident.list(layout, id as usize)?;
-                    candidates.scan(layout, &query, id as usize, &list, allowed);
-                }
-                visited += wanted;
-                if candidates.len() >= params.k || visited >= layout.lists.len() {
-                    break;
-                }
-                wanted = visited;
-            }
-            let mut candidates = candidates.finish();
-            if layout.header.rerank == RerankCodec::None {
-                return Ok(candidates.by_estimate(layout, params.k));
-            }
-            candidates.sort();
-            let mut scorer = Scorer::new(layout, &query, params.k);
-            for candidate in candidates.iter() {
-                if scorer.rules_out(candidate) {
-                    break;
-                }
-                let payload = resident.payload(layout, candidate.position)?;
-                let step = layout.lists[candidate.list as usize].step;
-                scorer.score(candidate.doc, step, payload);
-            }
-            Ok(scorer.finish())
-        }
-    }
-}
+/// So many allowed rows at most are scored one by one, whatever the codes would cost.
+const FEW_ROWS: f64 = 64.0;
+/// Codes that can be scanned in the time that one row takes to be looked up and scored by its payload.
+const CODES_PER_ROW: f64 = 24.0;
 
 /// How a search goes about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,12 +45,17 @@ impl Plan {
         if counts == 0 {
             return Self::Nothing;
         }
+        let nlist = layout.lists.len();
         let codes_alone = layout.header.rerank == RerankCodec::None;
-        if params.exact || (allowed.is_some() && counts <= FEW_ROWS && params.nprobe.is_none()) {
-            return if codes_alone { Self::Probe { lists: layout.lists.len() } } else { Self::All };
+        if params.exact {
+            return if codes_alone { Self::Probe { lists: nlist } } else { Self::All };
         }
         let share = f64::from(counts) / f64::from(rows);
-        Self::Probe { lists: nprobe(layout, params, share) as usize }
+        let lists = nprobe(layout, params, share) as usize;
+        let codes = f64::from(rows) * lists as f64 / nlist as f64;
+        let few = f64::from(counts) <= FEW_ROWS.max(codes / CODES_PER_ROW);
+        let asked = params.nprobe.is_some() || codes_alone || allowed.is_none();
+        if few && !asked && layout.positions.is_some() { Self::All } else { Self::Probe { lists } }
     }
 }
 

@@ -110,8 +110,8 @@ impl Shortlist {
             .sort_unstable_by(|a, b| a.lower.total_cmp(&b.lower).then(a.position.cmp(&b.position)));
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Candidate> {
-        self.rows.iter()
+    pub(crate) fn rows(&self) -> &[Candidate] {
+        &self.rows
     }
 
     /// The `k` nearest by estimate.
