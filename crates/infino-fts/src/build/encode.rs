@@ -6,7 +6,7 @@ use super::inverter::Inverter;
 use crate::dict::writer::{DictWriter, Entry};
 use crate::kernel::pack::BLOCK_LEN;
 use crate::layout::{FieldLayout, FieldParts, LEN_CHUNK_ROWS};
-use crate::postings::{GROUP_BLOCKS, INLINE_BYTES, INLINE_DOCS, List, long, positions, short};
+use crate::postings::{INLINE_BYTES, INLINE_DOCS, List, long, positions, short, units};
 
 /// The bytes of one field, region by region, and what the open bytes say of it.
 #[derive(Debug, Default)]
@@ -81,12 +81,11 @@ impl Encoder {
             }
         }
         let (start, positions_start) = (postings.len(), position_bytes.len());
-        let (mut directory, mut units) = (0, 1);
+        let mut directory = 0;
         if df <= BLOCK_LEN {
             short::write_short(list, &self.lens, postings);
         } else {
             directory = long::write(list, &self.lens, self.average, postings).directory as u64;
-            units += df.div_ceil(BLOCK_LEN).div_ceil(GROUP_BLOCKS) as u64;
         }
         if self.positions {
             positions::write(list, position_bytes);
@@ -97,7 +96,7 @@ impl Encoder {
             directory,
             positions: (position_bytes.len() - positions_start) as u64,
         };
-        self.dict.push(term, entry, units, self.positions, dict);
+        self.dict.push(term, entry, units(df, self.positions), self.positions, dict);
     }
 
     /// Writes the exact lengths; returns the bytes each takes and the checksum of each chunk.

@@ -189,10 +189,7 @@ impl Metas<'_> {
             let len = self.cursor.varint()?;
             let directory = if df as usize > BLOCK_LEN { self.cursor.varint()? } else { 0 };
             let positions = if block.positions { self.cursor.varint()? } else { 0 };
-            let units = match df as usize {
-                0..=BLOCK_LEN => 1,
-                df => 1 + df.div_ceil(BLOCK_LEN).div_ceil(crate::postings::GROUP_BLOCKS) as u64,
-            };
+            let units = crate::postings::units(df as usize, block.positions);
             let [list_at, positions_at, unit] = next;
             next = [
                 list_at.checked_add(len).ok_or_else(over)?,

@@ -45,7 +45,24 @@ pub(crate) fn pack(values: &[u32; BLOCK_LEN], width: u8, out: &mut Vec<u8>) {
 ///
 /// # Panics
 /// If `bytes` is shorter than the block or `width` above 32.
+#[inline]
 pub(crate) fn unpack(bytes: &[u8], width: u8, out: &mut [u32; BLOCK_LEN]) {
+    #[cfg(target_arch = "x86_64")]
+    if super::has_avx2() {
+        // SAFETY: the CPU has AVX2.
+        return unsafe { unpack_avx2(bytes, width, out) };
+    }
+    unpack_any(bytes, width, out);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn unpack_avx2(bytes: &[u8], width: u8, out: &mut [u32; BLOCK_LEN]) {
+    unpack_any(bytes, width, out);
+}
+
+#[inline(always)]
+fn unpack_any(bytes: &[u8], width: u8, out: &mut [u32; BLOCK_LEN]) {
     macro_rules! widths {
         ($($w:literal)*) => {
             match width {
@@ -143,6 +160,8 @@ mod tests {
             prop_assert_eq!(bytes.len(), block_bytes(width));
             let mut back = [1; 128];
             unpack(&bytes, width, &mut back);
+            prop_assert_eq!(back, values);
+            unpack_any(&bytes, width, &mut back);
             prop_assert_eq!(back, values);
             let mut bytes = Vec::new();
             pack_stream(&values[..len], width, &mut bytes);

@@ -146,20 +146,17 @@ impl PostingsCursor {
         Ok(&self.tfs)
     }
 
+    /// The frequencies, once [`PostingsCursor::tfs`] has read them.
+    pub(crate) fn read_tfs(&self) -> &[u32; BLOCK_LEN] {
+        &self.tfs
+    }
+
     /// The lengths of the block's documents, if the list holds them.
     pub(crate) fn inline_lens(&self) -> Option<&[u32; BLOCK_LEN]> {
         match &self.source {
             Source::Short { lens } => Some(lens),
             Source::Long { .. } => None,
         }
-    }
-
-    /// Documents, frequencies and inline lengths of the block that has been read.
-    pub(crate) fn block_parts(
-        &mut self,
-    ) -> Result<(&[u32], &[u32], Option<&[u32; BLOCK_LEN]>), FormatError> {
-        self.tfs()?;
-        Ok((&self.docs[..self.len], &self.tfs[..self.len], self.inline_lens()))
     }
 
     /// Appends a bound on the score of any document of each block.
@@ -169,12 +166,10 @@ impl PostingsCursor {
                 let best = (0..self.len).map(|i| scorer.bound(self.tfs[i] as f32, lens[i] as f32));
                 out.push(best.fold(0.0, f32::max));
             }
-            Source::Long { directory, .. } => {
-                out.extend((0..directory.blocks()).map(|block| {
-                    let pairs = directory.pairs(block).chunks_exact(2);
-                    pairs.map(|pair| pair_bound(scorer, pair[0], pair[1])).fold(0.0, f32::max)
-                }));
-            }
+            Source::Long { directory, .. } => out.extend(directory.impacts().map(|pairs| {
+                let pairs = pairs.chunks_exact(2);
+                pairs.map(|pair| pair_bound(scorer, pair[0], pair[1])).fold(0.0, f32::max)
+            })),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
 use infino_format::cursor::Cursor;
 use infino_format::{FormatError, checksum};
 
@@ -95,59 +96,68 @@ fn bit_words(next: u32, last: u32) -> usize {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Directory {
     df: usize,
+    bytes: Bytes,
     /// Last document of each block.
     pub(crate) lasts: Vec<u32>,
-    codes: Vec<u8>,
-    tf_widths: Vec<u8>,
     /// Where each block begins in the data; one more for the end.
     starts: Vec<u32>,
-    crcs: Vec<u32>,
-    /// Where each block's pairs begin, in pairs; one more for the end.
-    pair_starts: Vec<u32>,
-    pairs: Vec<u8>,
 }
 
 impl Directory {
     /// Reads the directory of a list of `df` documents; its checksum is the caller's to verify.
     pub(crate) fn read(
-        bytes: &[u8],
+        bytes: Bytes,
         df: usize,
         data_len: usize,
         rows: u32,
     ) -> Result<Self, FormatError> {
         let blocks = df.div_ceil(BLOCK_LEN);
-        let mut cursor = Cursor::new(WHAT, bytes);
+        let mut cursor = Cursor::new(WHAT, &bytes);
         let lasts: Vec<u32> = cursor
             .take(blocks.saturating_mul(4))?
             .chunks_exact(4)
             .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
             .collect();
-        let codes = cursor.take(blocks)?.to_vec();
-        let tf_widths = cursor.take(blocks)?.to_vec();
+        cursor.take(2 * blocks)?;
         let counts = cursor.take(blocks)?;
-        let crcs = cursor
-            .take(4 * blocks.div_ceil(GROUP_BLOCKS))?
-            .chunks_exact(4)
-            .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
-            .collect();
-        let mut pair_starts = Vec::with_capacity(blocks + 1);
-        let mut total = 0;
-        for &count in counts {
-            pair_starts.push(total);
-            total += u32::from(count);
-        }
-        pair_starts.push(total);
-        let pairs = cursor.take(2 * total as usize)?.to_vec();
+        let pairs: usize = counts.iter().map(|&count| usize::from(count)).sum();
+        cursor.take(4 * blocks.div_ceil(GROUP_BLOCKS))?;
+        cursor.take(2 * pairs)?;
         cursor.take(4)?;
         cursor.finish()?;
         let ascend = lasts.windows(2).all(|pair| pair[0] < pair[1]);
         if !ascend || lasts.last().is_none_or(|&last| last >= rows) || counts.contains(&0) {
             return Err(FormatError::invalid(WHAT, "blocks out of order"));
         }
-        let mut directory =
-            Self { df, lasts, codes, tf_widths, starts: Vec::new(), crcs, pair_starts, pairs };
+        let mut directory = Self { df, bytes, lasts, starts: Vec::new() };
         directory.place_blocks(data_len)?;
         Ok(directory)
+    }
+
+    /// A column of one byte a block, after the last documents.
+    #[inline]
+    fn column(&self, column: usize) -> &[u8] {
+        let blocks = self.blocks();
+        &self.bytes[(4 + column) * blocks..(5 + column) * blocks]
+    }
+
+    fn code(&self, block: usize) -> u8 {
+        self.column(0)[block]
+    }
+
+    fn tf_width(&self, block: usize) -> u8 {
+        self.column(1)[block]
+    }
+
+    /// Per block, its impact pairs: (term frequency, length code).
+    pub(crate) fn impacts(&self) -> impl Iterator<Item = &[u8]> {
+        let crcs = 4 * self.blocks().div_ceil(GROUP_BLOCKS);
+        let mut pairs = &self.bytes[7 * self.blocks() + crcs..];
+        self.column(2).iter().map(move |&count| {
+            let (own, rest) = pairs.split_at(2 * usize::from(count));
+            pairs = rest;
+            own
+        })
     }
 
     fn place_blocks(&mut self, data_len: usize) -> Result<(), FormatError> {
@@ -165,7 +175,7 @@ impl Directory {
     }
 
     fn doc_bytes(&self, block: usize) -> Result<usize, FormatError> {
-        match self.codes[block] {
+        match self.code(block) {
             BITS if self.block_len(block) == BLOCK_LEN => {
                 Ok(8 * bit_words(self.first(block), self.lasts[block]))
             }
@@ -174,7 +184,7 @@ impl Directory {
     }
 
     fn tf_bytes(&self, block: usize) -> Result<usize, FormatError> {
-        self.number_bytes(block, self.tf_widths[block])
+        self.number_bytes(block, self.tf_width(block))
     }
 
     fn number_bytes(&self, block: usize, width: u8) -> Result<usize, FormatError> {
@@ -202,18 +212,14 @@ impl Directory {
         if block == 0 { 0 } else { self.lasts[block - 1] + 1 }
     }
 
-    /// The impact pairs of `block`: (term frequency, length code).
-    pub(crate) fn pairs(&self, block: usize) -> &[u8] {
-        let (from, to) = (self.pair_starts[block] as usize, self.pair_starts[block + 1] as usize);
-        &self.pairs[2 * from..2 * to]
-    }
-
     /// The group `block` is in, its bytes in the data, and their checksum.
     pub(crate) fn group(&self, block: usize) -> (usize, Range<usize>, u32) {
         let group = block / GROUP_BLOCKS;
         let end = ((group + 1) * GROUP_BLOCKS).min(self.blocks());
         let bytes = self.starts[group * GROUP_BLOCKS] as usize..self.starts[end] as usize;
-        (group, bytes, self.crcs[group])
+        let crc = 7 * self.blocks() + 4 * group;
+        let crc = self.bytes[crc..crc + 4].try_into().expect("four bytes");
+        (group, bytes, u32::from_le_bytes(crc))
     }
 
     /// Reads the documents of `block`, whose group has been verified; returns how many.
@@ -224,7 +230,7 @@ impl Directory {
         out: &mut [u32; BLOCK_LEN],
     ) -> Result<usize, FormatError> {
         let len = self.block_len(block);
-        let (first, last, code) = (self.first(block), self.lasts[block], self.codes[block]);
+        let (first, last, code) = (self.first(block), self.lasts[block], self.code(block));
         let bytes = &data[self.starts[block] as usize..];
         if code == BITS {
             read_bits(&bytes[..8 * bit_words(first, last)], first, out)?;
@@ -251,7 +257,7 @@ impl Directory {
     ) -> Result<(), FormatError> {
         let len = self.block_len(block);
         let start = self.starts[block] as usize + self.doc_bytes(block)?;
-        let width = self.tf_widths[block];
+        let width = self.tf_width(block);
         if len == BLOCK_LEN {
             unpack(&data[start..], width, out);
         } else {
@@ -296,7 +302,9 @@ mod tests {
         let mut out = Vec::new();
         let len = write(&list, &lens, 10.0, &mut out);
         let (head, data) = out.split_at(len.directory);
-        let directory = Directory::read(head, list.docs.len(), data.len(), rows).unwrap();
+        let directory =
+            Directory::read(Bytes::copy_from_slice(head), list.docs.len(), data.len(), rows)
+                .unwrap();
         let (mut docs, mut tfs) = (vec![], vec![]);
         for block in 0..directory.blocks() {
             let mut buffer = [0; BLOCK_LEN];

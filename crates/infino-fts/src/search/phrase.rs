@@ -4,12 +4,14 @@
 //! the moves are the spread of the words' places after each word's place in the phrase is taken off: 0 if they
 //! stand side by side. This is the measure of Lucene's sloppy phrases.
 
+use std::ops::Range;
+
 use infino_format::FormatError;
 
-use super::eval::TermOp;
 use super::load::{Load, TermPositions};
+use super::term::TermOp;
 use super::weights::Weights;
-use super::window::{Bits, WORDS, each_bit};
+use super::window::{Bits, WINDOW};
 use crate::FtsError;
 use crate::bm25::Scorer;
 
@@ -22,11 +24,13 @@ pub(crate) struct PhraseOp<'a> {
 
 struct Word<'a> {
     term: TermOp<'a>,
-    positions: TermPositions,
+    positions: TermPositions<'a>,
     /// Its place in the phrase.
     offset: u32,
     /// Its places in the document at hand.
     places: Vec<u32>,
+    /// Where in its block that document is.
+    index: usize,
 }
 
 impl<'a> PhraseOp<'a> {
@@ -47,11 +51,13 @@ impl<'a> PhraseOp<'a> {
                 positions: load.positions(term)?,
                 offset,
                 places: vec![],
+                index: 0,
             });
         }
         let field = load.field_of(terms[0].0);
         let scorer = weights
             .map(|weights| weights.scorer(field, terms.iter().map(|&(term, _)| term), boost));
+        words.sort_by_key(|word| word.term.cursor.df);
         Ok(Some(Self { words, slop, scorer }))
     }
 
@@ -68,48 +74,86 @@ impl<'a> PhraseOp<'a> {
         Some(at)
     }
 
+    /// Marks the documents of the window at `base` that hold the phrase, and adds their scores if they are wanted.
     pub(crate) fn add(
         &mut self,
         base: u32,
         bits: &mut Bits,
         mut scores: Option<&mut [f32]>,
-    ) -> Result<(), FtsError> {
-        let mut all = [u64::MAX; WORDS];
-        for word in &mut self.words {
-            let mut found = [0; WORDS];
-            word.term.add(base, &mut found, None)?;
-            all.iter_mut().zip(&found).for_each(|(all, one)| *all &= one);
-            // The cursor may have gone past the window's candidates.
-            word.term.block = 0;
-        }
-        each_bit::<FtsError>(&all, |at| {
-            let doc = base + at as u32;
-            if !self.read_places(doc)? {
-                return Ok(());
-            }
-            let frequency = frequency(&self.words, self.slop);
-            if frequency > 0.0 {
+    ) -> Result<(), FormatError> {
+        let end = base.saturating_add(WINDOW as u32);
+        self.each_document(base..end, |phrase, doc| {
+            if let Some(score) = phrase.score(doc)? {
+                let at = (doc - base) as usize;
                 bits[at / 64] |= 1 << (at % 64);
-                if let (Some(scores), Some(scorer)) = (&mut scores, self.scorer) {
-                    scores[at] +=
-                        scorer.score_frequency(frequency, self.words[0].term.lens.get(doc));
+                if let Some(scores) = &mut scores {
+                    scores[at] += score;
                 }
             }
             Ok(())
         })
     }
 
-    fn read_places(&mut self, doc: u32) -> Result<bool, FormatError> {
+    /// Calls `each` with the documents in `docs` that hold all words, ascending.
+    pub(crate) fn each_document(
+        &mut self,
+        docs: Range<u32>,
+        mut each: impl FnMut(&mut Self, u32) -> Result<(), FormatError>,
+    ) -> Result<(), FormatError> {
+        let mut block = self.words[0].term.cursor.block_of(0, docs.start);
+        while block < self.words[0].term.cursor.blocks() {
+            let lead = &mut self.words[0].term;
+            if lead.cursor.first(block) >= docs.end {
+                break;
+            }
+            lead.block = block;
+            lead.cursor.read(block, lead.field)?;
+            let (in_block, len) = (lead.cursor.docs, lead.cursor.len);
+            'docs: for (index, &doc) in in_block[..len].iter().enumerate() {
+                if !docs.contains(&doc) {
+                    continue;
+                }
+                self.words[0].index = index;
+                for word in &mut self.words[1..] {
+                    let Some(index) = word.term.seek(doc)? else { continue 'docs };
+                    word.index = index;
+                }
+                each(self, doc)?;
+            }
+            block += 1;
+        }
+        Ok(())
+    }
+
+    /// A bound on the score of the document at hand that needs no positions.
+    pub(crate) fn ceiling(&mut self, doc: u32) -> Result<f32, FormatError> {
+        let (mut least, mut all) = (u32::MAX, 0u32);
         for word in &mut self.words {
-            let Some(index) = word.term.seek(doc)? else { return Ok(false) };
+            let tf = word.term.cursor.tfs()?[word.index];
+            (least, all) = (least.min(tf), all.saturating_add(tf));
+        }
+        // With slack one place of a word may serve several matches.
+        let most = if self.slop == 0 { least } else { all };
+        let len = self.words[0].term.lens.get(doc);
+        Ok(self.scorer.map_or(0.0, |scorer| scorer.bound(most as f32, len as f32)))
+    }
+
+    /// The score of the document at hand (0 if scores are not wanted), `None` if it does not hold the phrase.
+    pub(crate) fn score(&mut self, doc: u32) -> Result<Option<f32>, FormatError> {
+        for word in &mut self.words {
             let len = word.term.cursor.len;
             let tfs = &word.term.cursor.tfs()?[..len];
-            word.positions.read(word.term.block, index, tfs, &mut word.places)?;
+            word.positions.read(word.term.block, word.index, tfs, &mut word.places)?;
             if word.places.is_empty() {
-                return Ok(false);
+                return Ok(None);
             }
         }
-        Ok(true)
+        let frequency = frequency(&self.words, self.slop);
+        if frequency == 0.0 {
+            return Ok(None);
+        }
+        let len = self.words[0].term.lens.get(doc);
+        Ok(Some(self.scorer.map_or(0.0, |scorer| scorer.score_frequency(frequency, len))))
     }
 }
 
