@@ -160,13 +160,9 @@ impl Inner {
         change: &mut Change,
     ) -> Result<Admission, WalError> {
         let head = &current.head;
-        if let Some(mark) = change.token.as_ref().and_then(|text| token::find(head, text)) {
-            return Ok(Admission::Replay(Committed {
-                version: mark.version,
-                commit: mark.commit,
-                head: head.clone(),
-                replayed: true,
-            }));
+        if let Some((version, commit)) = token::find(head, change) {
+            let head = head.clone();
+            return Ok(Admission::Replay(Committed { version, commit, head, replayed: true }));
         }
         if change.epoch + 1 < head.epoch {
             return Err(Conflict::Fenced { staged: change.epoch, epoch: head.epoch }.into());
@@ -183,7 +179,8 @@ impl Inner {
         }
         let mut rebased = change.clone();
         for mate in mates {
-            if change.token.is_some() && mate.record.token == change.token {
+            let twin = change.token.is_some() && mate.record.token == change.token;
+            if twin || mate.record.commit == change.commit {
                 return Ok(Admission::Later);
             }
             rebased = match self.follow(rebased, &mate.record).await {

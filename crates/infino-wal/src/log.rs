@@ -178,6 +178,10 @@ impl Log {
         let commit = pending.head.commit;
         match pending.settle(&*store, &head_path, &options).await {
             Settled::Won(current) => Ok(Self::with(store, root, writer, 2, current, options)),
+            // The reply was lost, and somebody has opened the table and committed since.
+            Settled::Moved(current) if current.head.writers.iter().any(|m| m.writer == writer) => {
+                Ok(Self::with(store, root, writer, 2, current, options))
+            }
             Settled::Moved(_) => Err(WalError::AlreadyExists { path: head_path }),
             Settled::Open(_) => Err(WalError::Unknown(commit)),
         }
