@@ -67,8 +67,7 @@ impl BodyWriter {
         // Parquet's own footer goes behind `len` and is dropped: sections will stand there.
         let metadata = self.writer.finish()?;
         self.writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
-        let spool =
-            std::mem::replace(self.writer.inner_mut(), Spool::new(0, std::path::PathBuf::new()));
+        let spool = std::mem::replace(self.writer.inner_mut(), Spool::new(0, None));
         Ok(Body { spool, len, metadata })
     }
 }

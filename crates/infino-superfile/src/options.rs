@@ -32,8 +32,8 @@ pub struct SuperfileOptions {
     pub dictionary_bytes: usize,
     /// Bytes that the build may hold before it moves to scratch files.
     pub memory_bytes: usize,
-    /// Where scratch files go.
-    pub scratch_dir: PathBuf,
+    /// Where scratch files go; the system's temporary folder if `None`.
+    pub scratch_dir: Option<PathBuf>,
     /// Threads that index builders may use.
     pub threads: usize,
 }
@@ -48,7 +48,7 @@ impl Default for SuperfileOptions {
             narrow_page_bytes: 64 << 10,
             dictionary_bytes: 256 << 10,
             memory_bytes: 256 << 20,
-            scratch_dir: std::env::temp_dir(),
+            scratch_dir: None,
             threads: 1,
         }
     }
