@@ -39,3 +39,17 @@ async fn s3() {
     conformance::check_all(store, (11 << 20) + 17).await;
     assert_eq!(server.uploads_open(), 0);
 }
+
+/// Google's protocol, as the test server speaks it: what is compared is the generation.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn google() {
+    let server = Server::start(Options { is_public: true, ..Options::default() }).unwrap();
+    let options = StoreOptions::new()
+        .without_environment()
+        .with_all(server.google_options())
+        .with("part_bytes", "5242880")
+        .with("multipart_bytes", "6000000");
+    let store = connect("gs://test/prefix", &options).unwrap();
+    conformance::check_all(store, (11 << 20) + 17).await;
+    assert_eq!(server.uploads_open(), 0);
+}
