@@ -65,7 +65,14 @@ pub async fn search(
         async move {
             let file = table.file(&candidate.entry).await?;
             if let Some(index) = exact_index {
-                return exact::search(&file, &index, &query, params.k, candidate.allowed.as_deref()).await;
+                return exact::search(
+                    &file,
+                    &index,
+                    &query,
+                    params.k,
+                    candidate.allowed.as_deref(),
+                )
+                .await;
             }
             let index = file.vector(field_id).await?;
             let search = index.search(&query, &params, candidate.allowed.as_deref())?;
