@@ -4,6 +4,7 @@
 //! [`FormatError`] with the place and what was expected there. The specification of every byte is under `docs/format/`.
 #![forbid(unsafe_code)]
 
+pub mod catalog;
 pub mod avro;
 pub mod checksum;
 pub mod cursor;

@@ -3,7 +3,6 @@
 //! [`Store`] is what the crates above see of a place that keeps objects; the rest of this crate makes one from a URI
 //! ([`connect()`]), asks whether it keeps its promises ([`probe()`]), or makes one out of another ([`folder`], [`fault`]).
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(clippy::single_range_in_vec_init, reason = "lists of one range are meant"))]
 #![cfg_attr(
     not(all(feature = "aws", feature = "azure", feature = "gcp")),
     allow(dead_code, reason = "some of it serves only the backends left out")

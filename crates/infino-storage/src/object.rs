@@ -31,9 +31,13 @@ use crate::{ObjectInfo, StorageError, Store, Swap, Tag, path};
 /// How often a body that ends early or breaks off is asked for again; requests that fail have their own retries below.
 const SHORT_BODY_RETRIES: usize = 3;
 
+/// A range of more parts than this is checked against the object's length first.
+const PARTS_UNCHECKED_MAX: u64 = 64;
+
 /// A bucket or container.
 pub struct RemoteStore {
     uri: String,
+    identity: String,
     data: Arc<dyn ObjectStore>,
     swap: Arc<dyn ObjectStore>,
     condition: Condition,
@@ -50,13 +54,14 @@ impl fmt::Debug for RemoteStore {
 impl RemoteStore {
     pub(crate) fn new(
         uri: String,
+        identity: String,
         data: Arc<dyn ObjectStore>,
         swap: Arc<dyn ObjectStore>,
         condition: Condition,
         limits: Limits,
     ) -> Self {
         let permits = Semaphore::new(limits.concurrency);
-        Self { uri, data, swap, condition, limits, permits }
+        Self { uri, identity, data, swap, condition, limits, permits }
     }
 
     /// Runs `work` when the store has room for one more request, and not past the deadline.
@@ -77,12 +82,13 @@ impl RemoteStore {
         }
     }
 
-    /// Reads a whole object, or `range` of it, again if the body breaks off.
+    /// Reads a whole object, or `range` of it, again if the body breaks off. `clips` lets the object end in the range.
     async fn read(
         &self,
         path: &str,
         options: GetOptions,
         range: Option<&Range<u64>>,
+        clips: bool,
     ) -> Result<(Bytes, ObjectMeta), Failure> {
         let location = location(path)?;
         let deadline = Deadline::after(self.limits.deadline);
@@ -93,7 +99,10 @@ impl RemoteStore {
                 let result = self.data.get_opts(&location, options.clone()).await;
                 let result = result.map_err(|e| Failure::of_read(path, range, e))?;
                 let (meta, told) = (result.meta.clone(), result.range.clone());
-                if let Some(wanted) = range.filter(|range| **range != told) {
+                let is_end = |wanted: &Range<u64>| {
+                    clips && told.start == wanted.start && told.end == meta.size
+                };
+                if let Some(wanted) = range.filter(|range| **range != told && !is_end(range)) {
                     return Err(Failure::other_range(path, wanted, &told));
                 }
                 let bytes = result.bytes().await.map_err(|e| Failure::of_body(path, e))?;
@@ -115,10 +124,44 @@ impl RemoteStore {
         }
     }
 
-    async fn read_span(&self, path: &str, span: Range<u64>) -> Result<Bytes, Failure> {
+    /// Refuses a range that is cut into many parts and ends behind the object: one request tells, instead of thousands.
+    async fn check_long(&self, path: &str, ranges: &[Range<u64>]) -> Result<(), StorageError> {
+        let most = self.limits.range_part_bytes.saturating_mul(PARTS_UNCHECKED_MAX);
+        let is_long = |range: &&Range<u64>| range.end.saturating_sub(range.start) > most;
+        if ranges.iter().find(is_long).is_none() {
+            return Ok(());
+        }
+        let len = self.head(path).await?.len;
+        match ranges.iter().find(|range| range.end > len) {
+            Some(range) => Err(source::not_exact(path, range, format!("an object of {len} bytes"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what `ranges` come to, `clips` letting the object end in one of them.
+    async fn read_ranges(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+        clips: bool,
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let Limits { gap_bytes, range_part_bytes, concurrency, .. } = self.limits;
+        let requests = Requests::plan(path, ranges, gap_bytes, range_part_bytes)?;
+        let reads = requests.spans.iter().cloned().map(|span| self.read_span(path, span, clips));
+        let spans: Vec<Bytes> =
+            futures::stream::iter(reads).buffered(concurrency).try_collect().await?;
+        Ok(requests.answer(ranges, &spans))
+    }
+
+    async fn read_span(&self, path: &str, span: Range<u64>, clips: bool) -> Result<Bytes, Failure> {
         let range = Some(GetRange::Bounded(span.clone()));
         let options = GetOptions { range, ..GetOptions::default() };
-        Ok(self.read(path, options, Some(&span)).await?.0)
+        match self.read(path, options, Some(&span), clips).await {
+            Ok((bytes, _)) => Ok(bytes),
+            // The part lies behind the object's end.
+            Err(Failure::Error(StorageError::Range { .. })) if clips => Ok(Bytes::new()),
+            Err(failure) => Err(failure),
+        }
     }
 
     fn tagged(
@@ -167,8 +210,12 @@ impl Store for RemoteStore {
         &self.uri
     }
 
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
     async fn get(&self, path: &str) -> Result<(Bytes, Tag), StorageError> {
-        let read = self.read(path, GetOptions::default(), None).await?;
+        let read = self.read(path, GetOptions::default(), None, false).await?;
         self.tagged(path, read)
     }
 
@@ -179,7 +226,7 @@ impl Store for RemoteStore {
     ) -> Result<Option<(Bytes, Tag)>, StorageError> {
         let if_none_match = self.condition.etag(known).map(str::to_owned);
         let options = GetOptions { if_none_match, ..GetOptions::default() };
-        match self.read(path, options, None).await {
+        match self.read(path, options, None, false).await {
             Ok(read) => {
                 let (bytes, tag) = self.tagged(path, read)?;
                 // A store may ignore the condition, or compare less than the tag holds.
@@ -195,13 +242,19 @@ impl Store for RemoteStore {
         path: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StorageError> {
-        let Limits { gap_bytes, range_part_bytes, concurrency, .. } = self.limits;
-        let requests = Requests::plan(path, ranges, gap_bytes, range_part_bytes)?;
-        let reads = requests.spans.iter().cloned().map(|span| self.read_span(path, span));
-        let spans: Vec<Bytes> =
-            futures::stream::iter(reads).buffered(concurrency).try_collect().await?;
-        let answer = requests.answer(ranges, &spans);
+        self.check_long(path, ranges).await?;
+        let answer = self.read_ranges(path, ranges, false).await?;
         source::check_lengths(path, ranges, &answer)?;
+        Ok(answer)
+    }
+
+    async fn get_clipped(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let answer = self.read_ranges(path, ranges, true).await?;
+        source::check_begun(path, ranges, &answer)?;
         Ok(answer)
     }
 

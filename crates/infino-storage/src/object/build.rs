@@ -30,7 +30,11 @@ pub(crate) fn connect(
         Bucket::S3 { .. } | Bucket::Azure { .. } => Condition::Etag,
     };
     let (data, swap) = (client(data)?, client(swap)?);
-    Ok(RemoteStore::new(uri, data, swap, condition, limits))
+    // One bucket's name may stand for different buckets at different endpoints and accounts.
+    let place = |key| options.get(key).unwrap_or_default();
+    let places = ["endpoint", "endpoint_url", "base_url", "account_name"].map(place);
+    let identity = format!("{uri}@{}", places.concat());
+    Ok(RemoteStore::new(uri, identity, data, swap, condition, limits))
 }
 
 /// How one of the two clients of a store behaves.

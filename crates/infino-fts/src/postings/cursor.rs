@@ -1,0 +1,183 @@
+//! Walking a list, a block at a time.
+
+use bytes::Bytes;
+use infino_format::{FormatError, checksum};
+
+use super::impacts::{CODE_LENS, TF_OPEN};
+use super::long::Directory;
+use super::short::Short;
+use crate::bm25::Scorer;
+use crate::kernel::pack::BLOCK_LEN;
+use crate::reader::Field;
+
+/// The list of a term, at one of its blocks.
+#[derive(Debug)]
+pub(crate) struct PostingsCursor {
+    pub(crate) df: usize,
+    source: Source,
+    /// The block that has been read.
+    block: usize,
+    pub(crate) docs: [u32; BLOCK_LEN],
+    pub(crate) len: usize,
+    tfs: [u32; BLOCK_LEN],
+    tfs_read: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// All of it is in `docs` and `tfs`.
+    Short {
+        lens: Box<[u32; BLOCK_LEN]>,
+    },
+    Long {
+        directory: Box<Directory>,
+        data: Bytes,
+        first_unit: u64,
+    },
+}
+
+/// No block has been read.
+const NONE: usize = usize::MAX;
+
+impl PostingsCursor {
+    pub(crate) fn short(short: Short) -> Self {
+        Self {
+            df: short.len,
+            source: Source::Short { lens: Box::new(short.lens) },
+            block: 0,
+            docs: short.docs,
+            len: short.len,
+            tfs: short.tfs,
+            tfs_read: true,
+        }
+    }
+
+    pub(crate) fn long(df: usize, directory: Directory, data: Bytes, first_unit: u64) -> Self {
+        Self {
+            df,
+            source: Source::Long { directory: Box::new(directory), data, first_unit },
+            block: NONE,
+            docs: [0; BLOCK_LEN],
+            len: 0,
+            tfs: [0; BLOCK_LEN],
+            tfs_read: false,
+        }
+    }
+
+    /// How many blocks it has.
+    pub(crate) fn blocks(&self) -> usize {
+        match &self.source {
+            Source::Short { .. } => 1,
+            Source::Long { directory, .. } => directory.blocks(),
+        }
+    }
+
+    /// The last document of `block`.
+    #[inline]
+    pub(crate) fn last(&self, block: usize) -> u32 {
+        match &self.source {
+            Source::Short { .. } => self.docs[self.len - 1],
+            Source::Long { directory, .. } => directory.lasts[block],
+        }
+    }
+
+    /// No document of `block` is below this.
+    #[inline]
+    pub(crate) fn first(&self, block: usize) -> u32 {
+        match &self.source {
+            Source::Short { .. } => self.docs[0],
+            Source::Long { directory, .. } => directory.first(block),
+        }
+    }
+
+    /// The first block from `from` on whose last document is at least `doc`; [`PostingsCursor::blocks`] if there is none.
+    pub(crate) fn block_of(&self, from: usize, doc: u32) -> usize {
+        match &self.source {
+            Source::Short { .. } => from.max(usize::from(self.docs[self.len - 1] < doc)),
+            Source::Long { directory, .. } => {
+                let lasts = &directory.lasts;
+                if from < lasts.len() && lasts[from] >= doc {
+                    return from;
+                }
+                // Doubling steps: what is sought is usually near.
+                let (mut low, mut step) = (from, 1);
+                while low + step < lasts.len() && lasts[low + step] < doc {
+                    low += step;
+                    step *= 2;
+                }
+                let high = (low + step).min(lasts.len());
+                low + lasts[low.min(high)..high].partition_point(|&last| last < doc)
+            }
+        }
+    }
+
+    /// Reads the documents of `block`, unless it is the one already read.
+    #[inline]
+    pub(crate) fn read(&mut self, block: usize, field: &Field) -> Result<(), FormatError> {
+        if self.block == block {
+            return Ok(());
+        }
+        self.read_new(block, field)
+    }
+
+    fn read_new(&mut self, block: usize, field: &Field) -> Result<(), FormatError> {
+        if let Source::Long { directory, data, first_unit } = &self.source {
+            let (group, range, crc) = directory.group(block);
+            field.verified.once(field.unit(first_unit + 1 + group as u64), || {
+                checksum::verify("posting blocks", &data[range], crc)
+            })?;
+            self.block = NONE;
+            self.len = directory.docs(data, block, &mut self.docs)?;
+            self.block = block;
+            self.tfs_read = false;
+        }
+        Ok(())
+    }
+
+    /// The frequencies of the block that has been read.
+    #[inline]
+    pub(crate) fn tfs(&mut self) -> Result<&[u32; BLOCK_LEN], FormatError> {
+        if !self.tfs_read {
+            if let Source::Long { directory, data, .. } = &self.source {
+                directory.tfs(data, self.block, &mut self.tfs)?;
+            }
+            self.tfs_read = true;
+        }
+        Ok(&self.tfs)
+    }
+
+    /// The frequencies, once [`PostingsCursor::tfs`] has read them.
+    pub(crate) fn read_tfs(&self) -> &[u32; BLOCK_LEN] {
+        &self.tfs
+    }
+
+    /// The lengths of the block's documents, if the list holds them.
+    pub(crate) fn inline_lens(&self) -> Option<&[u32; BLOCK_LEN]> {
+        match &self.source {
+            Source::Short { lens } => Some(lens),
+            Source::Long { .. } => None,
+        }
+    }
+
+    /// Appends a bound on the score of any document of each block.
+    pub(crate) fn bounds(&self, scorer: Scorer, out: &mut Vec<f32>) {
+        match &self.source {
+            Source::Short { lens } => {
+                let best = (0..self.len).map(|i| scorer.bound(self.tfs[i] as f32, lens[i] as f32));
+                out.push(best.fold(0.0, f32::max));
+            }
+            Source::Long { directory, .. } => out.extend(directory.impacts().map(|pairs| {
+                let pairs = pairs.chunks_exact(2);
+                pairs.map(|pair| pair_bound(scorer, pair[0], pair[1])).fold(0.0, f32::max)
+            })),
+        }
+    }
+}
+
+#[inline]
+fn pair_bound(scorer: Scorer, tf: u8, code: u8) -> f32 {
+    if tf == TF_OPEN {
+        return scorer.ceiling();
+    }
+    scorer.bound(f32::from(tf), CODE_LENS[code as usize])
+}

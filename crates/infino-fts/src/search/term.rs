@@ -1,0 +1,212 @@
+//! One term of a query, moving along its list.
+
+use infino_format::FormatError;
+
+use super::load::{Lens, Load};
+use super::window::{Bits, WINDOW};
+use crate::bm25::Scorer;
+use crate::kernel::pack::BLOCK_LEN;
+use crate::kernel::score;
+use crate::postings::cursor::PostingsCursor;
+use crate::reader::Field;
+
+/// A term's list, what it is worth, and where we are in it.
+pub(crate) struct TermOp<'a> {
+    pub(crate) field: &'a Field,
+    pub(crate) lens: Lens<'a>,
+    pub(crate) cursor: PostingsCursor,
+    pub(crate) block: usize,
+    /// Where in the block the last document sought is.
+    at: usize,
+    /// `None` if only matches are wanted.
+    pub(crate) scorer: Option<Scorer>,
+    /// Scores of the block `scored`.
+    scores: [f32; BLOCK_LEN],
+    scored: usize,
+}
+
+impl<'a> TermOp<'a> {
+    pub(crate) fn new(
+        load: &'a Load,
+        field: usize,
+        cursor: PostingsCursor,
+        scorer: Option<Scorer>,
+    ) -> Self {
+        Self {
+            field: load.field(field),
+            lens: load.lens(field),
+            cursor,
+            block: 0,
+            at: 0,
+            scorer,
+            scores: [0.0; BLOCK_LEN],
+            scored: usize::MAX,
+        }
+    }
+
+    pub(crate) fn weight(&self) -> f32 {
+        self.scorer.map_or(0.0, |scorer| scorer.weight)
+    }
+
+    /// A document from `from` on before which the term does not occur.
+    pub(crate) fn next(&mut self, from: u32) -> Option<u32> {
+        self.block = self.cursor.block_of(self.block, from);
+        (self.block < self.cursor.blocks()).then(|| from.max(self.cursor.first(self.block)))
+    }
+
+    /// Marks the documents of the window at `base`, and adds their scores if they are wanted.
+    pub(crate) fn add(
+        &mut self,
+        base: u32,
+        bits: &mut Bits,
+        mut scores: Option<&mut [f32]>,
+    ) -> Result<(), FormatError> {
+        let end = base.saturating_add(WINDOW as u32);
+        self.block = self.cursor.block_of(self.block, base);
+        while self.block < self.cursor.blocks() && self.cursor.first(self.block) < end {
+            let (from, to) = self.read_within(base, end)?;
+            let last = self.cursor.docs[self.cursor.len - 1];
+            if let (Some(sums), Some(_)) = (&mut scores, self.scorer) {
+                self.score_block()?;
+                for (&doc, &score) in self.cursor.docs[from..to].iter().zip(&self.scores[from..to])
+                {
+                    sums[(doc - base) as usize] += score;
+                }
+            }
+            for &doc in &self.cursor.docs[from..to] {
+                let at = (doc - base) as usize;
+                bits[at / 64] |= 1 << (at % 64);
+            }
+            if last >= end {
+                break;
+            }
+            self.block += 1;
+        }
+        Ok(())
+    }
+
+    /// Adds the scores of the window's documents, except in blocks of which `skip` is true; marks nothing.
+    pub(crate) fn add_scores(
+        &mut self,
+        base: u32,
+        sums: &mut [f32],
+        skip: impl Fn(usize) -> bool,
+    ) -> Result<(), FormatError> {
+        let end = base.saturating_add(WINDOW as u32);
+        self.rewind(base);
+        while self.block < self.cursor.blocks() && self.cursor.first(self.block) < end {
+            if !skip(self.block) {
+                let (from, to) = self.read_within(base, end)?;
+                self.score_block()?;
+                for (&doc, &score) in self.cursor.docs[from..to].iter().zip(&self.scores[from..to])
+                {
+                    sums[(doc - base) as usize] += score;
+                }
+            }
+            if self.cursor.last(self.block) >= end {
+                break;
+            }
+            self.block += 1;
+        }
+        Ok(())
+    }
+
+    /// Reads the block we are at; where its documents from `base` to before `end` are in it.
+    fn read_within(&mut self, base: u32, end: u32) -> Result<(usize, usize), FormatError> {
+        self.cursor.read(self.block, self.field)?;
+        self.at = 0;
+        let docs = &self.cursor.docs[..self.cursor.len];
+        let from = if docs[0] >= base { 0 } else { docs.partition_point(|&doc| doc < base) };
+        let last = docs[docs.len() - 1];
+        let to = if last < end { docs.len() } else { docs.partition_point(|&doc| doc < end) };
+        Ok((from, to))
+    }
+
+    /// Computes the scores of all documents of the block that has been read.
+    pub(crate) fn score_block(&mut self) -> Result<&[f32; BLOCK_LEN], FormatError> {
+        if self.scored != self.block {
+            let Some(scorer) = self.scorer else { return Ok(&self.scores) };
+            self.cursor.tfs()?;
+            let mut lens = [0; BLOCK_LEN];
+            let lens = match self.cursor.inline_lens() {
+                Some(lens) => lens,
+                None => {
+                    self.lens.gather(&self.cursor.docs[..self.cursor.len], &mut lens);
+                    &lens
+                }
+            };
+            score::scores(scorer, self.cursor.read_tfs(), lens, &mut self.scores);
+            self.scored = self.block;
+        }
+        Ok(&self.scores)
+    }
+
+    /// Scores of the block that has been scored last.
+    pub(crate) fn block_scores(&self) -> &[f32; BLOCK_LEN] {
+        &self.scores
+    }
+
+    /// Moves to the block that may hold `doc`, back too; false if there is none.
+    fn rewind(&mut self, doc: u32) -> bool {
+        if self.block >= self.cursor.blocks() || self.cursor.first(self.block) > doc {
+            self.block = 0;
+            self.at = 0;
+        }
+        let block = self.cursor.block_of(self.block, doc);
+        if block != self.block {
+            self.block = block;
+            self.at = 0;
+        }
+        block < self.cursor.blocks()
+    }
+
+    /// Moves to `doc`; its index in the block that is then read, `None` if the list does not hold it.
+    #[inline]
+    pub(crate) fn seek(&mut self, doc: u32) -> Result<Option<usize>, FormatError> {
+        if !self.rewind(doc) || self.cursor.first(self.block) > doc {
+            return Ok(None);
+        }
+        self.cursor.read(self.block, self.field)?;
+        let docs = &self.cursor.docs[..self.cursor.len];
+        if docs[self.at] > doc {
+            self.at = 0;
+        }
+        // Doubling steps from where we are, then halving ones.
+        let (mut low, mut step) = (self.at, 1);
+        while low + step < docs.len() && docs[low + step] < doc {
+            low += step;
+            step *= 2;
+        }
+        let mut high = (low + step).min(docs.len() - 1);
+        while low < high {
+            let middle = (low + high) / 2;
+            if docs[middle] < doc { low = middle + 1 } else { high = middle }
+        }
+        self.at = low;
+        Ok((docs[low] == doc).then_some(low))
+    }
+
+    /// The score of the document at `index` of the block that has been read.
+    #[inline]
+    pub(crate) fn score_at(&mut self, index: usize) -> Result<f32, FormatError> {
+        if self.scored == self.block {
+            return Ok(self.scores[index]);
+        }
+        let Some(scorer) = self.scorer else { return Ok(0.0) };
+        let tf = self.cursor.tfs()?[index];
+        let len = match self.cursor.inline_lens() {
+            Some(lens) => lens[index],
+            None => self.lens.get(self.cursor.docs[index]),
+        };
+        Ok(scorer.score(tf, len))
+    }
+
+    /// A bound on the scores of each block.
+    pub(crate) fn bounds(&self) -> Vec<f32> {
+        let mut bounds = Vec::with_capacity(self.cursor.blocks());
+        if let Some(scorer) = self.scorer {
+            self.cursor.bounds(scorer, &mut bounds);
+        }
+        bounds
+    }
+}
