@@ -70,7 +70,7 @@ async fn storm(seed: u64, writers: u64, each: u64, rules: Vec<Rule>) -> Tally {
 async fn fold_if_due(store: &dyn Store, log: &Log) {
     let head = log.current().head;
     // Each writer now and then, so that they do not all do it at once all the time.
-    if !tail::wants_fold(&head) || head.version % 5 > 0 {
+    if !tail::wants_fold(&head) || !head.version.is_multiple_of(5) {
         return;
     }
     let Ok(snapshot) = Snapshot::load(store, ROOT, &head).await else { return };

@@ -93,6 +93,7 @@ impl Inner {
                             backoff(&self.options, lost - 1).await;
                         }
                         lost += 1;
+                        tracing::debug!(lost, version = current.head.version, "lost the race");
                     }
                     Err(error) => {
                         for Admitted { job, record } in admitted {

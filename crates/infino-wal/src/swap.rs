@@ -63,6 +63,10 @@ impl Pending {
                 Swap::Lost => None,
                 Swap::Unclear(error) => Some(error),
             };
+            match &unclear {
+                None => tracing::debug!(path, swap = self.head.swap, "a swap was lost, asking"),
+                Some(error) => tracing::warn!(path, %error, "a swap is unclear, asking"),
+            }
             let mut last = unclear;
             let answered = loop {
                 match store.get(path).await {

@@ -94,7 +94,7 @@ fn predicate() -> impl Strategy<Value = Predicate> {
 fn rows() -> impl Strategy<Value = Rows> {
     let number = proptest::option::weighted(0.8, -20..20i64);
     let axis = || -10.0..10.0f32;
-    let row = (number, b'a'..b'z', (axis(), axis()).prop_map(|(x, y)| [x, y]));
+    let row = (number, b'a'..=b'z', (axis(), axis()).prop_map(|(x, y)| [x, y]));
     proptest::collection::vec(row, 1..6)
 }
 
@@ -103,7 +103,7 @@ proptest! {
     fn a_superfile_with_a_match_is_never_pruned(
         files in proptest::collection::vec(rows(), 1..6),
         predicate in predicate(),
-        terms in proptest::collection::vec(b'a'..b'z', 1..3),
+        terms in proptest::collection::vec(b'a'..=b'z', 1..3),
         query in (-15.0..15.0f32, -15.0..15.0f32),
     ) {
         let entries: Vec<_> = (1..).zip(&files).map(|(id, rows)| entry(id, rows)).collect();

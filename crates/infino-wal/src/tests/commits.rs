@@ -154,3 +154,26 @@ async fn a_change_that_cannot_be_is_refused_before_anything_is_sent() {
     }
     assert_eq!(store.operations(), before);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_of_many_logs_commit_side_by_side() {
+    let store = faulty(1);
+    create(&store).await;
+    let mut tasks = Vec::new();
+    for writer in 0..4 {
+        let log = open(&store).await;
+        for task in 0..8 {
+            let log = log.clone();
+            tasks.push(tokio::spawn(async move {
+                for i in 0..10 {
+                    let id = 1 + writer * 80 + task * 10 + i;
+                    log.commit(append(&log, id)).await.unwrap();
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    check_exactly_once(&store, &(1..=320).collect()).await;
+}
