@@ -15,6 +15,9 @@ use infino_wal::{Change, FenceOptions, Log, Resolved, WalError, tail};
 use support::clock::ClockStore;
 use support::*;
 
+/// By then every request that was on its way has landed.
+const LANDED: Duration = Duration::from_secs(3600);
+
 /// Commits `each` appends from each of `writers` logs while `rules` are in force; folds as it goes. What a commit says is
 /// held against what the table holds in the end.
 async fn storm(seed: u64, writers: u64, each: u64, rules: Vec<Rule>) -> Tally {
@@ -61,7 +64,7 @@ async fn storm(seed: u64, writers: u64, each: u64, rules: Vec<Rule>) -> Tally {
         tally.unknown.extend(unknown);
     }
     // Whatever is still on its way lands.
-    tokio::time::sleep(Duration::from_secs(3600)).await;
+    tokio::time::sleep(LANDED).await;
     tally.swaps = store.counters().of(StoreOperation::Swap).calls;
     tally.check(&table).await;
     tally
@@ -346,4 +349,15 @@ async fn check_no_garbage(store: &dyn Store, log: &Log) {
     assert_eq!(data.len(), snapshot.entries.len(), "superfiles that nothing names are left");
     let rest = store.list(&format!("{ROOT}/")).await.unwrap().len() - data.len();
     assert!(rest <= 12, "{rest} other objects are left");
+}
+
+/// Four logs that each wait for every request take turns quickly enough: at 5 ms a request, well over 15 commits a second.
+#[tokio::test(start_paused = true)]
+async fn contending_logs_make_progress() {
+    let began = tokio::time::Instant::now();
+    let tally = storm(3, 4, 100, vec![Rule::new(Fault::Delay(Duration::from_millis(5)))]).await;
+    let seconds = began.elapsed().as_secs_f64() - LANDED.as_secs_f64();
+    assert_eq!(tally.acked.len(), 400);
+    assert!(400.0 / seconds >= 15.0, "{:.1} commits/s", 400.0 / seconds);
+    assert!(tally.swaps <= 1600, "{} swaps for 400 commits", tally.swaps);
 }
