@@ -1,9 +1,11 @@
 use std::fs;
+use std::ops::Range;
+use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::MemoryStore;
 use crate::fault::{Fault, FaultStore, Operation, Rule};
+use crate::{MemoryStore, Store};
 
 const BLOCK: u64 = 4096;
 
