@@ -14,6 +14,7 @@ use crate::StorageError;
 /// | `swap_timeout_ms` | longest a compare-and-swap may take; it is never retried | 15000 |
 /// | `connect_timeout_ms` | longest the opening of a connection may take | 5000 |
 /// | `retries` | most retries of one request of the data handle | 10 |
+/// | `hedge_after_ms` | a read without an answer by then is sent once more, the first answer counts; 0 for never | 0 |
 /// | `concurrency` | most requests in flight on one store | 64 |
 /// | `gap_bytes` | ranges at most this far apart are read as one | 65536 |
 /// | `range_part_bytes` | longer ranges are read in parallel parts of this size | 8388608 |
@@ -105,11 +106,12 @@ impl fmt::Debug for StoreOptions {
     }
 }
 
-const LIMIT_KEYS: [&str; 10] = [
+const LIMIT_KEYS: [&str; 11] = [
     "deadline_ms",
     "swap_timeout_ms",
     "connect_timeout_ms",
     "retries",
+    "hedge_after_ms",
     "concurrency",
     "gap_bytes",
     "range_part_bytes",
@@ -125,6 +127,7 @@ pub(crate) struct Limits {
     pub(crate) swap_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) retries: usize,
+    pub(crate) hedge_after: Option<Duration>,
     pub(crate) concurrency: usize,
     pub(crate) gap_bytes: u64,
     pub(crate) range_part_bytes: u64,
@@ -162,6 +165,10 @@ impl Limits {
             swap_timeout: Duration::from_millis(number("swap_timeout_ms", 15_000, 1)?),
             connect_timeout: Duration::from_millis(number("connect_timeout_ms", 5_000, 1)?),
             retries: count(number("retries", 10, 0)?),
+            hedge_after: match number("hedge_after_ms", 0, 0)? {
+                0 => None,
+                millis => Some(Duration::from_millis(millis)),
+            },
             // A semaphore holds at most this many permits on 32-bit machines.
             concurrency: count(number("concurrency", 64, 1)?.min(1 << 28)),
             gap_bytes: number("gap_bytes", 64 << 10, 0)?,

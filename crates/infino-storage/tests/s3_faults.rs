@@ -338,3 +338,21 @@ async fn an_unchanged_object_is_not_sent_again() {
     assert_eq!(store.get_if_changed("o", &tag).await.unwrap(), None);
     assert_eq!((server.stats().requests_total(), server.stats().bytes_out), (1, 0));
 }
+
+#[tokio::test]
+async fn a_slow_read_is_hedged_if_asked() {
+    let slow = || Rule::new(Fault::Delay(Duration::from_secs(20))).method("GET").times(1);
+    let Bench { server, store } = start_with(&[("hedge_after_ms", "50")]);
+    store.put("o", Bytes::from(vec![1; 1000])).await.unwrap();
+    server.heal();
+    server.add(slow());
+    let began = Instant::now();
+    assert_eq!(store.get_ranges("o", &[0..10]).await.unwrap()[0].len(), 10);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(server.stats().requests.get("GET"), Some(&2));
+
+    // Only the slow are sent twice.
+    server.heal();
+    store.get_ranges("o", &[0..10]).await.unwrap();
+    assert!(server.stats().requests["GET"] <= 2);
+}
