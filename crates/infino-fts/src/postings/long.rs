@@ -9,7 +9,8 @@ use infino_format::{FormatError, checksum};
 use super::short::{gaps, sum_gaps};
 use super::{GROUP_BLOCKS, List, impacts};
 use crate::kernel::pack::{
-    BLOCK_LEN, block_bytes, pack, pack_stream, stream_bytes, unpack, unpack_stream, width,
+    BLOCK_LEN, block_bytes, pack, pack_stream, stream_bytes, sum_block, unpack, unpack_stream,
+    width,
 };
 
 const WHAT: &str = "posting directory";
@@ -240,7 +241,12 @@ impl Directory {
             } else {
                 unpack_stream(bytes, code, &mut out[..len]);
             }
-            sum_gaps(&mut out[..len], first, last + 1)?;
+            // 128 gaps of up to 24 bits from below 2^31 cannot pass 32 bits.
+            if len == BLOCK_LEN && code <= 24 && first < 1 << 31 {
+                sum_block(out, first);
+            } else {
+                sum_gaps(&mut out[..len], first, last + 1)?;
+            }
         }
         if out[len - 1] != last {
             return Err(FormatError::invalid(BLOCK, "it does not end where its directory says"));

@@ -16,6 +16,10 @@ pub(crate) struct Checks<'a> {
 }
 
 impl Checks<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.required.is_empty() && self.excluded.is_empty()
+    }
+
     #[inline]
     pub(crate) fn pass(&mut self, doc: u32) -> Result<bool, FormatError> {
         for list in &mut self.required {
@@ -48,6 +52,7 @@ impl Conjunction<'_> {
         &mut self,
         top: &mut TopK,
         allowed: Option<&DocSet>,
+        rows: u32,
     ) -> Result<(), FormatError> {
         // The order in which lists are tried; sums are made in the order of `must`.
         let mut by_df: Vec<usize> = (0..self.must.len()).collect();
@@ -60,6 +65,8 @@ impl Conjunction<'_> {
         let others: f32 = by_df[1..].iter().map(|&i| most(&bounds[i])).sum();
         let mut scores = vec![[0.0f32; BLOCK_LEN]; self.must.len()];
         let mut kept = [0u8; BLOCK_LEN];
+        // Scoring a whole block pays if much of it is in the other lists too.
+        let dense = self.must[lead].cursor.df > rows as usize / 16;
         for block in 0..self.must[lead].cursor.blocks() {
             let threshold = top.threshold();
             let ceiling = upward(bounds[lead][block] + others + should_rest);
@@ -71,27 +78,25 @@ impl Conjunction<'_> {
             let list = &mut self.must[lead];
             list.block = block;
             list.cursor.read(block, list.field)?;
-            scores[lead] = *list.score_block()?;
-            let docs = list.cursor.docs;
+            let score_first = dense && threshold > f32::NEG_INFINITY;
+            if score_first {
+                scores[lead] = *list.score_block()?;
+            }
+            let docs = *list.cursor.docs_buffer();
             let least = upward(others + should_rest);
             let mut len = 0;
             for i in 0..list.cursor.len {
                 kept[len] = i as u8;
-                let may = upward(scores[lead][i] + least) >= threshold;
+                let may = !score_first || upward(scores[lead][i] + least) >= threshold;
                 len += usize::from(may && allowed.is_none_or(|allowed| allowed.contains(docs[i])));
             }
             for &other in &by_df[1..] {
-                let list = &mut self.must[other];
-                let mut left = 0;
-                for at in 0..len {
-                    let i = kept[at];
-                    if let Some(index) = list.seek(docs[i as usize])? {
-                        scores[other][i as usize] = list.score_at(index)?;
-                        kept[left] = i;
-                        left += 1;
-                    }
+                len = self.must[other].intersect(&docs, &mut kept, len, &mut scores[other])?;
+            }
+            if !score_first {
+                for &i in &kept[..len] {
+                    scores[lead][usize::from(i)] = self.must[lead].score_at(i.into())?;
                 }
-                len = left;
             }
             for &i in &kept[..len] {
                 let (i, doc) = (i as usize, docs[i as usize]);
@@ -153,25 +158,24 @@ impl Conjunction<'_> {
         self.must.sort_by_key(|list| list.cursor.df);
         let (lead, others) = self.must.split_first_mut().expect("a conjunction has terms");
         let mut count = 0;
-        let mut docs = [0; BLOCK_LEN];
+        let (mut kept, mut scores) = ([0u8; BLOCK_LEN], [0.0; BLOCK_LEN]);
         for block in 0..lead.cursor.blocks() {
             lead.cursor.read(block, lead.field)?;
+            let docs = *lead.cursor.docs_buffer();
             let mut len = 0;
-            for &doc in &lead.cursor.docs[..lead.cursor.len] {
-                docs[len] = doc;
+            for (i, &doc) in docs[..lead.cursor.len].iter().enumerate() {
+                kept[len] = i as u8;
                 len += usize::from(allowed.is_none_or(|allowed| allowed.contains(doc)));
             }
             for list in others.iter_mut() {
-                let mut left = 0;
-                for at in 0..len {
-                    let doc = docs[at];
-                    docs[left] = doc;
-                    left += usize::from(list.seek(doc)?.is_some());
-                }
-                len = left;
+                len = list.intersect(&docs, &mut kept, len, &mut scores)?;
             }
-            for &doc in &docs[..len] {
-                count += u64::from(self.checks.pass(doc)?);
+            if self.checks.is_empty() {
+                count += len as u64;
+                continue;
+            }
+            for &i in &kept[..len] {
+                count += u64::from(self.checks.pass(docs[usize::from(i)])?);
             }
         }
         Ok(count)

@@ -12,9 +12,12 @@ use super::allowed_word;
 use super::conjunction::Checks;
 use super::term::TermOp;
 use super::topk::TopK;
-use super::window::{WINDOW, WORDS};
+use super::window::{WINDOW, WORDS, each_bit};
 use crate::bm25::upward;
 use crate::kernel::score::reaching;
+
+/// Documents a window below which it is sparse.
+const SPARSE: usize = 512;
 
 /// The terms, weightiest first, each of positive weight.
 pub(crate) struct Disjunction<'a> {
@@ -25,6 +28,8 @@ pub(crate) struct Disjunction<'a> {
     ceilings: Vec<f32>,
     sums: Vec<f32>,
     candidates: Vec<u32>,
+    /// Whether a window holds so few documents that marking them beats looking at every sum.
+    sparse: bool,
 }
 
 impl<'a> Disjunction<'a> {
@@ -33,6 +38,7 @@ impl<'a> Disjunction<'a> {
         let windows = (rows as usize).div_ceil(WINDOW);
         let mut disjunction = Self {
             ceilings: vec![0.0; windows * lists.len()],
+            sparse: lists.iter().map(|list| list.cursor.df).sum::<usize>() < windows * SPARSE,
             lists,
             bounds,
             sums: vec![0.0; WINDOW],
@@ -46,9 +52,8 @@ impl<'a> Disjunction<'a> {
         let width = self.lists.len();
         for (i, (list, bounds)) in self.lists.iter_mut().zip(&self.bounds).enumerate() {
             if list.cursor.inline_lens().is_some() {
-                let len = list.cursor.len;
-                let scores = *list.score_block()?;
-                for (doc, score) in list.cursor.docs[..len].iter().zip(scores) {
+                list.score_block()?;
+                for (doc, &score) in list.cursor.docs().iter().zip(list.block_scores()) {
                     let ceiling = &mut self.ceilings[*doc as usize / WINDOW * width + i];
                     *ceiling = ceiling.max(upward(score));
                 }
@@ -108,21 +113,29 @@ impl<'a> Disjunction<'a> {
             essential -= 1;
             rest = upward(rest + ceilings[essential]);
         }
+        let mut bits = [0; WORDS];
         for i in 0..essential {
             let (bounds, ceiling) = (&self.bounds[i], ceilings[i]);
             if ceiling == 0.0 {
                 continue;
             }
             let skip = |block: usize| upward(total - ceiling + bounds[block]) < threshold;
-            self.lists[i].add_scores(base, &mut self.sums, skip)?;
+            let marks = self.sparse.then_some(&mut bits);
+            self.lists[i].add_scores(base, &mut self.sums, marks, skip)?;
         }
-        let mut bits = [0; WORDS];
-        reaching(&self.sums, least(threshold, rest), &mut bits);
+        let marked = bits;
+        if !self.sparse {
+            reaching(&self.sums, least(threshold, rest), &mut bits);
+        }
         self.candidates.clear();
+        let least_now = least(threshold, rest);
         for (i, &word) in bits.iter().enumerate() {
             let mut word = word & allowed_word(allowed, base, i);
             while word != 0 {
-                self.candidates.push(64 * i as u32 + word.trailing_zeros());
+                let at = 64 * i as u32 + word.trailing_zeros();
+                if self.sums[at as usize] >= least_now {
+                    self.candidates.push(at);
+                }
                 word &= word - 1;
             }
         }
@@ -151,7 +164,14 @@ impl<'a> Disjunction<'a> {
                 top.offer(base + candidate, score);
             }
         }
-        self.sums.fill(0.0);
+        if self.sparse {
+            each_bit::<FormatError>(&marked, |at| {
+                self.sums[at] = 0.0;
+                Ok(())
+            })?;
+        } else {
+            self.sums.fill(0.0);
+        }
         Ok(())
     }
 }

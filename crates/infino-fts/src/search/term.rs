@@ -21,7 +21,7 @@ pub(crate) struct TermOp<'a> {
     /// `None` if only matches are wanted.
     pub(crate) scorer: Option<Scorer>,
     /// Scores of the block `scored`.
-    scores: [f32; BLOCK_LEN],
+    scores: Box<[f32; BLOCK_LEN]>,
     scored: usize,
 }
 
@@ -39,7 +39,7 @@ impl<'a> TermOp<'a> {
             block: 0,
             at: 0,
             scorer,
-            scores: [0.0; BLOCK_LEN],
+            scores: Box::new([0.0; BLOCK_LEN]),
             scored: usize::MAX,
         }
     }
@@ -65,15 +65,16 @@ impl<'a> TermOp<'a> {
         self.block = self.cursor.block_of(self.block, base);
         while self.block < self.cursor.blocks() && self.cursor.first(self.block) < end {
             let (from, to) = self.read_within(base, end)?;
-            let last = self.cursor.docs[self.cursor.len - 1];
+            let last = self.cursor.docs()[self.cursor.len - 1];
             if let (Some(sums), Some(_)) = (&mut scores, self.scorer) {
                 self.score_block()?;
-                for (&doc, &score) in self.cursor.docs[from..to].iter().zip(&self.scores[from..to])
+                for (&doc, &score) in
+                    self.cursor.docs()[from..to].iter().zip(&self.scores[from..to])
                 {
                     sums[(doc - base) as usize] += score;
                 }
             }
-            for &doc in &self.cursor.docs[from..to] {
+            for &doc in &self.cursor.docs()[from..to] {
                 let at = (doc - base) as usize;
                 bits[at / 64] |= 1 << (at % 64);
             }
@@ -85,11 +86,12 @@ impl<'a> TermOp<'a> {
         Ok(())
     }
 
-    /// Adds the scores of the window's documents, except in blocks of which `skip` is true; marks nothing.
+    /// Adds the scores of the window's documents, except in blocks of which `skip` is true; marks them if `bits` are given.
     pub(crate) fn add_scores(
         &mut self,
         base: u32,
         sums: &mut [f32],
+        mut bits: Option<&mut Bits>,
         skip: impl Fn(usize) -> bool,
     ) -> Result<(), FormatError> {
         let end = base.saturating_add(WINDOW as u32);
@@ -98,9 +100,16 @@ impl<'a> TermOp<'a> {
             if !skip(self.block) {
                 let (from, to) = self.read_within(base, end)?;
                 self.score_block()?;
-                for (&doc, &score) in self.cursor.docs[from..to].iter().zip(&self.scores[from..to])
+                for (&doc, &score) in
+                    self.cursor.docs()[from..to].iter().zip(&self.scores[from..to])
                 {
                     sums[(doc - base) as usize] += score;
+                }
+                if let Some(bits) = &mut bits {
+                    for &doc in &self.cursor.docs()[from..to] {
+                        let at = (doc - base) as usize;
+                        bits[at / 64] |= 1 << (at % 64);
+                    }
                 }
             }
             if self.cursor.last(self.block) >= end {
@@ -115,7 +124,7 @@ impl<'a> TermOp<'a> {
     fn read_within(&mut self, base: u32, end: u32) -> Result<(usize, usize), FormatError> {
         self.cursor.read(self.block, self.field)?;
         self.at = 0;
-        let docs = &self.cursor.docs[..self.cursor.len];
+        let docs = self.cursor.docs();
         let from = if docs[0] >= base { 0 } else { docs.partition_point(|&doc| doc < base) };
         let last = docs[docs.len() - 1];
         let to = if last < end { docs.len() } else { docs.partition_point(|&doc| doc < end) };
@@ -131,7 +140,7 @@ impl<'a> TermOp<'a> {
             let lens = match self.cursor.inline_lens() {
                 Some(lens) => lens,
                 None => {
-                    self.lens.gather(&self.cursor.docs[..self.cursor.len], &mut lens);
+                    self.lens.gather(self.cursor.docs(), &mut lens);
                     &lens
                 }
             };
@@ -167,7 +176,7 @@ impl<'a> TermOp<'a> {
             return Ok(None);
         }
         self.cursor.read(self.block, self.field)?;
-        let docs = &self.cursor.docs[..self.cursor.len];
+        let docs = self.cursor.docs();
         if docs[self.at] > doc {
             self.at = 0;
         }
@@ -186,6 +195,56 @@ impl<'a> TermOp<'a> {
         Ok((docs[low] == doc).then_some(low))
     }
 
+    /// Keeps of the documents `docs[kept[..len]]`, which ascend, those that the list holds; returns how many, and if scores are
+    /// wanted puts theirs at the same place of `scores`.
+    pub(crate) fn intersect(
+        &mut self,
+        docs: &[u32; BLOCK_LEN],
+        kept: &mut [u8; BLOCK_LEN],
+        len: usize,
+        scores: &mut [f32; BLOCK_LEN],
+    ) -> Result<usize, FormatError> {
+        let (mut at, mut left) = (0, 0);
+        let mut places = [0u8; BLOCK_LEN];
+        while at < len {
+            let doc = docs[usize::from(kept[at])];
+            if !self.rewind(doc) {
+                break;
+            }
+            let (first, last) = (self.cursor.first(self.block), self.cursor.last(self.block));
+            while at < len && docs[usize::from(kept[at])] < first {
+                at += 1;
+            }
+            if at == len || docs[usize::from(kept[at])] > last {
+                continue;
+            }
+            self.cursor.read(self.block, self.field)?;
+            let (own, own_len) = (self.cursor.docs_buffer(), self.cursor.len);
+            let start = left;
+            while at < len {
+                let i = kept[at];
+                let doc = docs[usize::from(i)];
+                if doc > last {
+                    break;
+                }
+                at += 1;
+                let place = place_of(own, own_len, doc);
+                kept[left] = i;
+                places[left] = place as u8;
+                left += usize::from(own[place] == doc);
+            }
+            if self.scorer.is_some() {
+                if left - start > BLOCK_LEN / 4 {
+                    self.score_block()?;
+                }
+                for at in start..left {
+                    scores[usize::from(kept[at])] = self.score_at(places[at].into())?;
+                }
+            }
+        }
+        Ok(left)
+    }
+
     /// The score of the document at `index` of the block that has been read.
     #[inline]
     pub(crate) fn score_at(&mut self, index: usize) -> Result<f32, FormatError> {
@@ -196,7 +255,7 @@ impl<'a> TermOp<'a> {
         let tf = self.cursor.tfs()?[index];
         let len = match self.cursor.inline_lens() {
             Some(lens) => lens[index],
-            None => self.lens.get(self.cursor.docs[index]),
+            None => self.lens.get(self.cursor.docs()[index]),
         };
         Ok(scorer.score(tf, len))
     }
@@ -209,4 +268,17 @@ impl<'a> TermOp<'a> {
         }
         bounds
     }
+}
+
+/// The first of the first `len` of `docs` that is at least `doc`, which the last is.
+#[inline(always)]
+fn place_of(docs: &[u32; BLOCK_LEN], len: usize, doc: u32) -> usize {
+    let mut at = 0;
+    if len == BLOCK_LEN {
+        for step in [64, 32, 16, 8, 4, 2, 1] {
+            at += if docs[(at + step - 1) & (BLOCK_LEN - 1)] < doc { step } else { 0 };
+        }
+        return at & (BLOCK_LEN - 1);
+    }
+    docs[..len].partition_point(|&own| own < doc).min(len - 1)
 }
