@@ -84,7 +84,7 @@ impl PostingsCursor {
     pub(crate) fn last(&self, block: usize) -> u32 {
         match &self.source {
             Source::Short => self.buffer.docs[self.len - 1],
-            Source::Long { directory, .. } => directory.lasts[block],
+            Source::Long { directory, .. } => directory.last(block),
         }
     }
 
@@ -102,18 +102,20 @@ impl PostingsCursor {
         match &self.source {
             Source::Short => from.max(usize::from(self.buffer.docs[self.len - 1] < doc)),
             Source::Long { directory, .. } => {
-                let lasts = &directory.lasts;
-                if from < lasts.len() && lasts[from] >= doc {
+                let lasts = directory.lasts();
+                let last = |block: usize| u32::from_le_bytes(lasts[block]);
+                if from < lasts.len() && last(from) >= doc {
                     return from;
                 }
                 // Doubling steps: what is sought is usually near.
                 let (mut low, mut step) = (from, 1);
-                while low + step < lasts.len() && lasts[low + step] < doc {
+                while low + step < lasts.len() && last(low + step) < doc {
                     low += step;
                     step *= 2;
                 }
                 let high = (low + step).min(lasts.len());
-                low + lasts[low.min(high)..high].partition_point(|&last| last < doc)
+                low + lasts[low.min(high)..high]
+                    .partition_point(|&last| u32::from_le_bytes(last) < doc)
             }
         }
     }
@@ -129,7 +131,7 @@ impl PostingsCursor {
 
     fn read_new(&mut self, block: usize, field: &Field) -> Result<(), FormatError> {
         if let Source::Long { directory, data, first_unit } = &self.source {
-            let (group, range, crc) = directory.group(block);
+            let (group, range, crc) = directory.group(block)?;
             field.verified.once(field.unit(first_unit + 1 + group as u64), || {
                 checksum::verify("posting blocks", &data[range], crc)
             })?;
@@ -174,12 +176,21 @@ impl PostingsCursor {
                     .map(|i| scorer.bound(self.buffer.tfs[i] as f32, self.buffer.lens[i] as f32));
                 out.push(best.fold(0.0, f32::max));
             }
-            Source::Long { directory, .. } => out.extend(directory.impacts().map(|pairs| {
-                let pairs = pairs.chunks_exact(2);
-                pairs.map(|pair| pair_bound(scorer, pair[0], pair[1])).fold(0.0, f32::max)
-            })),
+            Source::Long { directory, .. } => {
+                out.extend(directory.impacts().map(|pairs| block_bound(scorer, pairs)));
+            }
         }
     }
+}
+
+/// The best of `pairs`; without any, nothing is known.
+#[inline]
+fn block_bound(scorer: Scorer, pairs: &[u8]) -> f32 {
+    if pairs.is_empty() {
+        return scorer.ceiling();
+    }
+    let pairs = pairs.chunks_exact(2);
+    pairs.map(|pair| pair_bound(scorer, pair[0], pair[1])).fold(0.0, f32::max)
 }
 
 #[inline]

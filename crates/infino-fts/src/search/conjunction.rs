@@ -58,9 +58,19 @@ impl Conjunction<'_> {
         let mut by_df: Vec<usize> = (0..self.must.len()).collect();
         by_df.sort_by_key(|&i| self.must[i].cursor.df);
         let lead = by_df[0];
-        let bounds: Vec<Vec<f32>> = self.must.iter().map(TermOp::bounds).collect();
+        // The blocks of the others are bounded only if the lead has many: each bound costs as much as a few look-ups.
+        let long = self.must[lead].cursor.blocks() > 8;
+        let bound = |(i, list): (usize, &TermOp<'_>)| match long || i == lead {
+            true => list.bounds(),
+            false => vec![list.scorer.map_or(0.0, |scorer| scorer.ceiling())],
+        };
+        let bounds: Vec<Vec<f32>> = self.must.iter().enumerate().map(bound).collect();
         let most = |bounds: &[f32]| bounds.iter().copied().fold(0.0, f32::max);
-        let should: Vec<f32> = self.should.iter().map(|list| most(&list.bounds())).collect();
+        let should: Vec<f32> = self
+            .should
+            .iter()
+            .map(|list| list.scorer.map_or(0.0, |scorer| scorer.ceiling()))
+            .collect();
         let should_rest = upward(should.iter().sum::<f32>());
         let others: f32 = by_df[1..].iter().map(|&i| most(&bounds[i])).sum();
         let mut scores = vec![[0.0f32; BLOCK_LEN]; self.must.len()];
@@ -71,7 +81,7 @@ impl Conjunction<'_> {
             let threshold = top.threshold();
             let ceiling = upward(bounds[lead][block] + others + should_rest);
             if ceiling < threshold
-                || !self.may_reach(lead, block, &by_df, &bounds, threshold - should_rest)
+                || long && !self.may_reach(lead, block, &by_df, &bounds, threshold - should_rest)
             {
                 continue;
             }

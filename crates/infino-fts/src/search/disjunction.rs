@@ -10,6 +10,7 @@ use infino_format::{DocSet, FormatError};
 
 use super::allowed_word;
 use super::conjunction::Checks;
+use super::scratch::Sums;
 use super::term::TermOp;
 use super::topk::TopK;
 use super::window::{WINDOW, WORDS, each_bit};
@@ -26,7 +27,7 @@ pub(crate) struct Disjunction<'a> {
     bounds: Vec<Vec<f32>>,
     /// Per window, a bound per list.
     ceilings: Vec<f32>,
-    sums: Vec<f32>,
+    sums: Sums,
     candidates: Vec<u32>,
     /// Whether a window holds so few documents that marking them beats looking at every sum.
     sparse: bool,
@@ -41,7 +42,7 @@ impl<'a> Disjunction<'a> {
             sparse: lists.iter().map(|list| list.cursor.df).sum::<usize>() < windows * SPARSE,
             lists,
             bounds,
-            sums: vec![0.0; WINDOW],
+            sums: Sums::take(),
             candidates: Vec::with_capacity(256),
         };
         disjunction.fill_ceilings()?;
@@ -90,7 +91,9 @@ impl<'a> Disjunction<'a> {
             if upward(ceiling) < top.threshold() {
                 break;
             }
+            self.sums.set_clean(false);
             self.visit(window as usize, top, allowed, checks)?;
+            self.sums.set_clean(true);
         }
         Ok(())
     }
@@ -121,11 +124,11 @@ impl<'a> Disjunction<'a> {
             }
             let skip = |block: usize| upward(total - ceiling + bounds[block]) < threshold;
             let marks = self.sparse.then_some(&mut bits);
-            self.lists[i].add_scores(base, &mut self.sums, marks, skip)?;
+            self.lists[i].add_scores(base, &mut self.sums[..], marks, skip)?;
         }
         let marked = bits;
         if !self.sparse {
-            reaching(&self.sums, least(threshold, rest), &mut bits);
+            reaching(&self.sums[..], least(threshold, rest), &mut bits);
         }
         self.candidates.clear();
         let least_now = least(threshold, rest);
@@ -145,16 +148,13 @@ impl<'a> Disjunction<'a> {
             }
             let left: f32 = ceilings[i + 1..].iter().sum();
             let least = least(threshold, upward(left));
-            let (list, sums) = (&mut self.lists[i], &mut self.sums);
+            let (list, sums) = (&mut self.lists[i], &mut self.sums[..]);
+            list.add_candidates(base, &self.candidates, sums)?;
             let mut kept = 0;
             for at in 0..self.candidates.len() {
                 let candidate = self.candidates[at];
-                let sum = &mut sums[candidate as usize];
-                if let Some(index) = list.seek(base + candidate)? {
-                    *sum += list.score_at(index)?;
-                }
                 self.candidates[kept] = candidate;
-                kept += usize::from(*sum >= least);
+                kept += usize::from(sums[candidate as usize] >= least);
             }
             self.candidates.truncate(kept);
         }

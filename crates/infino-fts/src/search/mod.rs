@@ -9,6 +9,7 @@ mod disjunction;
 mod eval;
 mod load;
 mod phrase;
+mod scratch;
 mod shape;
 mod single;
 mod term;

@@ -16,8 +16,6 @@ pub(crate) struct TermOp<'a> {
     pub(crate) lens: Lens<'a>,
     pub(crate) cursor: PostingsCursor,
     pub(crate) block: usize,
-    /// Where in the block the last document sought is.
-    at: usize,
     /// `None` if only matches are wanted.
     pub(crate) scorer: Option<Scorer>,
     /// Scores of the block `scored`.
@@ -37,7 +35,6 @@ impl<'a> TermOp<'a> {
             lens: load.lens(field),
             cursor,
             block: 0,
-            at: 0,
             scorer,
             scores: Box::new([0.0; BLOCK_LEN]),
             scored: usize::MAX,
@@ -123,7 +120,6 @@ impl<'a> TermOp<'a> {
     /// Reads the block we are at; where its documents from `base` to before `end` are in it.
     fn read_within(&mut self, base: u32, end: u32) -> Result<(usize, usize), FormatError> {
         self.cursor.read(self.block, self.field)?;
-        self.at = 0;
         let docs = self.cursor.docs();
         let from = if docs[0] >= base { 0 } else { docs.partition_point(|&doc| doc < base) };
         let last = docs[docs.len() - 1];
@@ -159,12 +155,10 @@ impl<'a> TermOp<'a> {
     fn rewind(&mut self, doc: u32) -> bool {
         if self.block >= self.cursor.blocks() || self.cursor.first(self.block) > doc {
             self.block = 0;
-            self.at = 0;
         }
         let block = self.cursor.block_of(self.block, doc);
         if block != self.block {
             self.block = block;
-            self.at = 0;
         }
         block < self.cursor.blocks()
     }
@@ -176,23 +170,45 @@ impl<'a> TermOp<'a> {
             return Ok(None);
         }
         self.cursor.read(self.block, self.field)?;
-        let docs = self.cursor.docs();
-        if docs[self.at] > doc {
-            self.at = 0;
+        let (docs, len) = (self.cursor.docs_buffer(), self.cursor.len);
+        let place = place_of(docs, len, doc);
+        Ok((docs[place] == doc).then_some(place))
+    }
+
+    /// Adds the scores of those of `candidates`, which ascend from `base`, that the list holds.
+    pub(crate) fn add_candidates(
+        &mut self,
+        base: u32,
+        candidates: &[u32],
+        sums: &mut [f32],
+    ) -> Result<(), FormatError> {
+        let mut at = 0;
+        while at < candidates.len() {
+            let doc = base + candidates[at];
+            if !self.rewind(doc) {
+                break;
+            }
+            let (first, last) = (self.cursor.first(self.block), self.cursor.last(self.block));
+            let run =
+                candidates[at..].iter().take_while(|&&candidate| base + candidate <= last).count();
+            let run = &candidates[at..at + run];
+            at += run.len();
+            if run.last().is_some_and(|&candidate| base + candidate < first) {
+                continue;
+            }
+            self.cursor.read(self.block, self.field)?;
+            if run.len() > BLOCK_LEN / 4 {
+                self.score_block()?;
+            }
+            for &candidate in run {
+                let doc = base + candidate;
+                let place = place_of(self.cursor.docs_buffer(), self.cursor.len, doc);
+                if self.cursor.docs_buffer()[place] == doc {
+                    sums[candidate as usize] += self.score_at(place)?;
+                }
+            }
         }
-        // Doubling steps from where we are, then halving ones.
-        let (mut low, mut step) = (self.at, 1);
-        while low + step < docs.len() && docs[low + step] < doc {
-            low += step;
-            step *= 2;
-        }
-        let mut high = (low + step).min(docs.len() - 1);
-        while low < high {
-            let middle = (low + high) / 2;
-            if docs[middle] < doc { low = middle + 1 } else { high = middle }
-        }
-        self.at = low;
-        Ok((docs[low] == doc).then_some(low))
+        Ok(())
     }
 
     /// Keeps of the documents `docs[kept[..len]]`, which ascend, those that the list holds; returns how many, and if scores are
