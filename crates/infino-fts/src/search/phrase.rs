@@ -108,7 +108,7 @@ impl<'a> PhraseOp<'a> {
             }
             lead.block = block;
             lead.cursor.read(block, lead.field)?;
-            let (in_block, len) = (lead.cursor.docs, lead.cursor.len);
+            let (in_block, len) = (*lead.cursor.docs_buffer(), lead.cursor.len);
             'docs: for (index, &doc) in in_block[..len].iter().enumerate() {
                 if !docs.contains(&doc) {
                     continue;
