@@ -118,6 +118,7 @@ fn search(index: &IvfIndex, attr: &[i32], request: &Value) -> Result<Value> {
         nprobe: request["params"]["nprobe"].as_u64().map(|nprobe| nprobe as u32),
         target_recall: request["params"]["recall"].as_f64().map(|recall| recall as f32),
         exact: request["params"]["exact"].as_bool().unwrap_or(false),
+        bound: request["params"]["bound"].as_f64().map(|bound| bound as f32),
         ..Default::default()
     };
     let allowed = request["filter"]["attr_lt"].as_i64().map(|limit| {
