@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, IntervalUnit, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::convert::try_schema_from_flatbuffer_bytes;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
 use infino_format::schema::{ColumnId, IndexSet, TableSchema};
@@ -163,9 +163,12 @@ fn check_type(data_type: &DataType) -> Result<(), String> {
         | DataType::Time64(TimeUnit::Second | TimeUnit::Millisecond) => {
             Err(format!("{data_type} is not a type that Arrow defines"))
         }
-        DataType::Interval(IntervalUnit::MonthDayNano) => Err("Parquet has no intervals of \
-             nanoseconds; use a struct of months, days and nanoseconds"
-            .into()),
+        // Parquet's intervals are unsigned, have no nanoseconds, and some readers refuse every file that holds one.
+        DataType::Interval(_) => {
+            Err("Parquet carries no signed intervals; use a duration, or a struct of months, days \
+                 and nanoseconds"
+                .into())
+        }
         DataType::Struct(fields) if fields.is_empty() => {
             Err("Parquet has no structs without fields; add one or leave the column out".into())
         }
