@@ -65,10 +65,17 @@ fn text_of<'a>(request: &'a Value, key: &str) -> Result<&'a str> {
 
 fn build(request: &Value) -> Result<Value> {
     let dir = Path::new(text_of(request, "dir")?);
-    let corpus = BufReader::with_capacity(1 << 20, File::open(format!("{}.jsonl", text_of(request, "corpus")?))?);
+    let corpus = BufReader::with_capacity(
+        1 << 20,
+        File::open(format!("{}.jsonl", text_of(request, "corpus")?))?,
+    );
     let positions = request["positions"].as_bool().unwrap_or(true);
-    let field =
-        TextIndex { column: "text".into(), analyzer: "standard-v1".into(), positions, stored: true };
+    let field = TextIndex {
+        column: "text".into(),
+        analyzer: "standard-v1".into(),
+        positions,
+        stored: true,
+    };
     let mut builder = FtsBuilder::new(&[field], BuildOptions::default())?;
     let mut store = StoreWriter::create(dir)?;
     for line in corpus.lines() {
@@ -96,7 +103,13 @@ struct StoreWriter {
 impl StoreWriter {
     fn create(dir: &Path) -> Result<Self> {
         let file = |name| File::create(dir.join(name)).map(BufWriter::new);
-        Ok(Self { texts: file("texts")?, directory: file("directory")?, block: vec![], len: 0, at: 0 })
+        Ok(Self {
+            texts: file("texts")?,
+            directory: file("directory")?,
+            block: vec![],
+            len: 0,
+            at: 0,
+        })
     }
 
     fn push(&mut self, id: i64, text: &str) -> Result<()> {
@@ -144,7 +157,9 @@ impl Engine {
         let section = Bytes::from(std::fs::read(dir.join("index.fts"))?);
         let reader = FtsReader::resident(section.clone())?;
         let directory = std::fs::read(dir.join("directory"))?;
-        let numbers = directory.chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+        let numbers = directory
+            .chunks_exact(8)
+            .map(|bytes| i64::from_le_bytes(bytes.try_into().expect("eight bytes")));
         let (mut ids, mut blocks) = (Vec::new(), Vec::new());
         let rows = reader.rows() as usize;
         for number in numbers {
@@ -221,8 +236,12 @@ impl Engine {
     }
 
     fn qps(&self, request: &Value, k: usize) -> Result<Value> {
-        let queries =
-            request["queries"].as_array().into_iter().flatten().map(query).collect::<Result<Vec<_>>>()?;
+        let queries = request["queries"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(query)
+            .collect::<Result<Vec<_>>>()?;
         if queries.is_empty() {
             return Err("no queries".into());
         }
@@ -271,7 +290,12 @@ fn timed(request: &Value, mut call: impl FnMut() -> Result<()>) -> Result<Vec<f6
 
 fn query(wire: &Value) -> Result<Query> {
     let words = |key: &str| -> Vec<String> {
-        wire[key].as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+        wire[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|word| word.as_str().map(str::to_owned))
+            .collect()
     };
     let field = || "text".to_owned();
     let term = |text: String| Query::Term { field: field(), text };

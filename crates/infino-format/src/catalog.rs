@@ -47,7 +47,11 @@ impl Catalog {
         }
         let version = cursor.u16()?;
         if version != VERSION {
-            return Err(FormatError::Version { what: WHAT, found: version.into(), newest: VERSION.into() });
+            return Err(FormatError::Version {
+                what: WHAT,
+                found: version.into(),
+                newest: VERSION.into(),
+            });
         }
         let body = bytes.len().saturating_sub(4);
         let stored = Cursor::new(WHAT, &bytes[body..]).u32()?;
