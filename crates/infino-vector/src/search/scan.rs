@@ -114,6 +114,10 @@ impl Shortlist {
         &self.rows
     }
 
+    pub(crate) fn into_rows(self) -> Vec<Candidate> {
+        self.rows
+    }
+
     /// The `k` nearest by estimate.
     pub(crate) fn by_estimate(&self, layout: &Layout, k: usize) -> Vec<Neighbor> {
         let metric = layout.header.metric;
