@@ -7,6 +7,7 @@
 
 pub(crate) mod fetch;
 pub(crate) mod query;
+mod ranges;
 pub(crate) mod rerank;
 mod resident;
 pub(crate) mod route;
