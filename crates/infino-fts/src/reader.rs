@@ -17,7 +17,7 @@ use crate::stats::{CorpusStats, FieldStats, TermStats};
 use crate::{FtsError, Query};
 
 /// The most terms that one prefix or pattern may stand for.
-pub const EXPANSION_MAX: usize = 1 << 16;
+pub(crate) const EXPANSION_MAX: usize = 1 << 16;
 
 /// Answers queries over one section. Cheap to clone; many threads may use one.
 #[derive(Debug, Clone)]

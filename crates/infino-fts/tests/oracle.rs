@@ -387,6 +387,32 @@ proptest! {
 }
 
 #[test]
+fn a_build_that_spills_gives_the_same_bytes() {
+    let texts = corpus(9000, 5);
+    let dir = std::env::temp_dir().join(format!("infino-fts-test-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for memory_bytes in [0, 1 << 18, 1 << 20] {
+        let options = BuildOptions { memory_bytes, scratch_dir: Some(dir.clone()) };
+        let mut builder = FtsBuilder::new(&fields(), options).unwrap();
+        for row in &texts {
+            builder.push(&[row[0].as_deref(), row[1].as_deref()]).unwrap();
+        }
+        assert!(std::fs::read_dir(&dir).unwrap().count() > 0, "it spills");
+        let mut bytes = Vec::new();
+        let built = builder.finish_to(&mut bytes).unwrap();
+        assert_eq!(built.len, bytes.len() as u64);
+        assert_eq!(bytes, build(&texts), "{memory_bytes} bytes of memory");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "scratch files go");
+    }
+    std::fs::remove_dir(&dir).unwrap();
+    let options = BuildOptions { memory_bytes: 0, scratch_dir: Some(dir) };
+    let mut builder = FtsBuilder::new(&fields(), options).unwrap();
+    let failed =
+        texts.iter().find_map(|row| builder.push(&[row[0].as_deref(), row[1].as_deref()]).err());
+    assert!(matches!(failed, Some(FtsError::Io(_))), "a missing folder is an error");
+}
+
+#[test]
 fn empty_sections_answer() {
     for rows in [0usize, 3] {
         let mut builder = FtsBuilder::new(&fields(), BuildOptions::default()).unwrap();

@@ -6,6 +6,7 @@
 //! itself; whoever swaps asks the object instead.
 
 mod build;
+mod credentials;
 mod failure;
 mod upload;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::{Either, select};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
@@ -95,23 +97,8 @@ impl RemoteStore {
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
         let mut retries = 0;
         loop {
-            let once = async {
-                let result = self.data.get_opts(&location, options.clone()).await;
-                let result = result.map_err(|e| Failure::of_read(path, range, e))?;
-                let (meta, told) = (result.meta.clone(), result.range.clone());
-                let is_end = |wanted: &Range<u64>| {
-                    clips && told.start == wanted.start && told.end == meta.size
-                };
-                if let Some(wanted) = range.filter(|range| **range != told && !is_end(range)) {
-                    return Err(Failure::other_range(path, wanted, &told));
-                }
-                let bytes = result.bytes().await.map_err(|e| Failure::of_body(path, e))?;
-                if bytes.len() as u64 != told.end - told.start {
-                    return Err(Failure::short(path, &told, bytes.len()));
-                }
-                Ok((bytes, meta))
-            };
-            match self.request(path, "reading", once).await {
+            let once = || self.read_once(path, &location, options.clone(), range, clips);
+            match self.hedged(path, once).await {
                 Err(failure) if failure.is_body() && retries < SHORT_BODY_RETRIES => {
                     retries += 1;
                     tracing::debug!(path, retries, error = %failure, "reading again");
@@ -135,6 +122,51 @@ impl RemoteStore {
         match ranges.iter().find(|range| range.end > len) {
             Some(range) => Err(source::not_exact(path, range, format!("an object of {len} bytes"))),
             None => Ok(()),
+        }
+    }
+
+    async fn read_once(
+        &self,
+        path: &str,
+        location: &object_store::path::Path,
+        options: GetOptions,
+        range: Option<&Range<u64>>,
+        clips: bool,
+    ) -> Result<(Bytes, ObjectMeta), Failure> {
+        let result = self.data.get_opts(location, options).await;
+        let result = result.map_err(|e| Failure::of_read(path, range, e))?;
+        let (meta, told) = (result.meta.clone(), result.range.clone());
+        let is_end =
+            |wanted: &Range<u64>| clips && told.start == wanted.start && told.end == meta.size;
+        if let Some(wanted) = range.filter(|range| **range != told && !is_end(range)) {
+            return Err(Failure::other_range(path, wanted, &told));
+        }
+        let bytes = result.bytes().await.map_err(|e| Failure::of_body(path, e))?;
+        if bytes.len() as u64 != told.end - told.start {
+            return Err(Failure::short(path, &told, bytes.len()));
+        }
+        Ok((bytes, meta))
+    }
+
+    /// Reads once, or twice if the first is slow and the store has room; the first success counts.
+    async fn hedged<T, W>(&self, path: &str, read: impl Fn() -> W) -> Result<T, Failure>
+    where
+        W: Future<Output = Result<T, Failure>>,
+    {
+        let first = self.request(path, "reading", read());
+        let Some(after) = self.limits.hedge_after else { return first.await };
+        let mut first = std::pin::pin!(first);
+        if let Ok(answer) = tokio::time::timeout(after, first.as_mut()).await {
+            return answer;
+        }
+        if self.permits.available_permits() == 0 {
+            return first.await;
+        }
+        let second = std::pin::pin!(self.request(path, "reading", read()));
+        match select(first, second).await {
+            Either::Left((Err(_), second)) => second.await,
+            Either::Right((Err(_), first)) => first.await,
+            Either::Left((answer, _)) | Either::Right((answer, _)) => answer,
         }
     }
 

@@ -4,7 +4,9 @@ mod conformance;
 
 use std::sync::Arc;
 
-use infino_storage::{FolderStore, LocalStore, MemoryStore, StoreOptions, connect};
+use infino_storage::{
+    Cache, CacheOptions, CachedStore, FolderStore, LocalStore, MemoryStore, StoreOptions, connect,
+};
 use infino_testserver::{Options, Server};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -16,6 +18,21 @@ async fn memory() {
 async fn folder() {
     let folder = FolderStore::new(Arc::new(MemoryStore::new()), "a folder/ü").unwrap();
     conformance::check_all(Arc::new(folder), 100_000).await;
+}
+
+/// The cache changes nothing: with room for all, with room for little, on disk and without.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cached() {
+    let directory = tempfile::tempdir().unwrap();
+    for (memory_bytes, disk_bytes) in [(1 << 30, 0), (10_000, 0), (0, 1 << 30), (20_000, 100_000)] {
+        let disk = (disk_bytes > 0).then(|| (directory.path().to_owned(), disk_bytes));
+        let options = CacheOptions { memory_bytes, disk, block_bytes: 4096 };
+        let cache = Cache::open(&options).unwrap();
+        let store = CachedStore::new(Arc::new(MemoryStore::new()), Arc::clone(&cache));
+        conformance::check_all(Arc::new(store), 100_000).await;
+        let stats = cache.stats();
+        assert!(stats.memory_bytes <= memory_bytes && stats.disk_bytes <= disk_bytes, "{stats:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

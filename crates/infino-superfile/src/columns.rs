@@ -131,7 +131,8 @@ fn encode(
                 if keyword { EnabledStatistics::Page } else { EnabledStatistics::Chunk },
             );
     }
-    if matches!(column.physical_type(), Physical::FLOAT | Physical::DOUBLE) {
+    let float = matches!(column.physical_type(), Physical::FLOAT | Physical::DOUBLE);
+    if float && options.byte_stream_split {
         builder = builder.set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT);
     }
     let vector = matches!(data_type, DataType::FixedSizeList(item, _)

@@ -60,7 +60,9 @@ fn types_that_parquet_lacks_are_refused() {
     check_refused(DataType::RunEndEncoded(ends, item.clone()), "cast");
     check_refused(DataType::Struct(Fields::empty()), "fields");
     check_refused(DataType::Time32(TimeUnit::Nanosecond), "not a type");
-    check_refused(DataType::Interval(IntervalUnit::MonthDayNano), "struct");
+    for unit in [IntervalUnit::YearMonth, IntervalUnit::DayTime, IntervalUnit::MonthDayNano] {
+        check_refused(DataType::Interval(unit), "struct");
+    }
     check_refused(DataType::FixedSizeList(item.clone(), 0), "at least one");
     check_refused(DataType::FixedSizeBinary(0), "at least one");
     let list =

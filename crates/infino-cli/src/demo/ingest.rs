@@ -1,7 +1,8 @@
 //! Reading and indexing, with a bar that shows how far it is.
 
-use std::{io::Write, time::Instant};
+use std::{io::Write, sync::Arc, time::Instant};
 
+use arrow::datatypes::{Field, Schema};
 use indicatif::{ProgressBar, ProgressStyle};
 use infino::{Connection, IndexSpec, Metric, Supertable};
 
@@ -58,7 +59,7 @@ async fn create(db: &Connection, out: &mut impl Write) -> Result<Supertable, Cli
     let schema = rows::schema(DIM);
     if db.table_names().await?.iter().any(|name| name == TABLE) {
         // Somebody else's table must survive; one that cannot be opened is not ours to judge either.
-        if db.open_table(TABLE).await?.schema()?.fields() != schema.fields() {
+        if !is_alike(&*db.open_table(TABLE).await?.schema()?, &schema) {
             return Err(CliError::Usage(format!(
                 "{} has a table {TABLE:?} that is not the demo's: choose another place with --store",
                 db.uri()
@@ -73,6 +74,14 @@ async fn create(db: &Connection, out: &mut impl Write) -> Result<Supertable, Cli
         .keyword("crate")
         .keyword("language");
     Ok(db.create_table(TABLE, schema, index).await?)
+}
+
+/// Whether two schemas have the same names and types; what is noted beside them may differ.
+fn is_alike(a: &Schema, b: &Schema) -> bool {
+    let alike = |(a, b): (&Arc<Field>, &Arc<Field>)| {
+        a.name() == b.name() && a.data_type().equals_datatype(b.data_type())
+    };
+    a.fields().len() == b.fields().len() && a.fields().iter().zip(b.fields()).all(alike)
 }
 
 fn nothing_to_index(corpus: &Corpus) -> CliError {

@@ -2,7 +2,7 @@
 
 use infino_format::{DocSet, FormatError};
 
-use super::phrase::PhraseOp;
+use super::phrase::{PhraseOp, Visit};
 use super::term::TermOp;
 use super::topk::TopK;
 use crate::bm25::upward;
@@ -16,6 +16,10 @@ pub(crate) struct Checks<'a> {
 }
 
 impl Checks<'_> {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.required.is_empty() && self.excluded.is_empty()
+    }
+
     #[inline]
     pub(crate) fn pass(&mut self, doc: u32) -> Result<bool, FormatError> {
         for list in &mut self.required {
@@ -48,50 +52,62 @@ impl Conjunction<'_> {
         &mut self,
         top: &mut TopK,
         allowed: Option<&DocSet>,
+        rows: u32,
     ) -> Result<(), FormatError> {
         // The order in which lists are tried; sums are made in the order of `must`.
         let mut by_df: Vec<usize> = (0..self.must.len()).collect();
         by_df.sort_by_key(|&i| self.must[i].cursor.df);
         let lead = by_df[0];
-        let bounds: Vec<Vec<f32>> = self.must.iter().map(TermOp::bounds).collect();
+        // The blocks of the others are bounded only if the lead has many: each bound costs as much as a few look-ups.
+        let long = self.must[lead].cursor.blocks() > 8;
+        let bound = |(i, list): (usize, &TermOp<'_>)| match long || i == lead {
+            true => list.bounds(),
+            false => vec![list.scorer.map_or(0.0, |scorer| scorer.ceiling())],
+        };
+        let bounds: Vec<Vec<f32>> = self.must.iter().enumerate().map(bound).collect();
         let most = |bounds: &[f32]| bounds.iter().copied().fold(0.0, f32::max);
-        let should: Vec<f32> = self.should.iter().map(|list| most(&list.bounds())).collect();
+        let should: Vec<f32> = self
+            .should
+            .iter()
+            .map(|list| list.scorer.map_or(0.0, |scorer| scorer.ceiling()))
+            .collect();
         let should_rest = upward(should.iter().sum::<f32>());
         let others: f32 = by_df[1..].iter().map(|&i| most(&bounds[i])).sum();
         let mut scores = vec![[0.0f32; BLOCK_LEN]; self.must.len()];
         let mut kept = [0u8; BLOCK_LEN];
+        // Scoring a whole block pays if much of it is in the other lists too.
+        let dense = self.must[lead].cursor.df > rows as usize / 16;
         for block in 0..self.must[lead].cursor.blocks() {
             let threshold = top.threshold();
             let ceiling = upward(bounds[lead][block] + others + should_rest);
             if ceiling < threshold
-                || !self.may_reach(lead, block, &by_df, &bounds, threshold - should_rest)
+                || long && !self.may_reach(lead, block, &by_df, &bounds, threshold - should_rest)
             {
                 continue;
             }
             let list = &mut self.must[lead];
             list.block = block;
             list.cursor.read(block, list.field)?;
-            scores[lead] = *list.score_block()?;
-            let docs = list.cursor.docs;
+            let score_first = dense && threshold > f32::NEG_INFINITY;
+            if score_first {
+                scores[lead] = *list.score_block()?;
+            }
+            let docs = *list.cursor.docs_buffer();
             let least = upward(others + should_rest);
             let mut len = 0;
             for i in 0..list.cursor.len {
                 kept[len] = i as u8;
-                let may = upward(scores[lead][i] + least) >= threshold;
+                let may = !score_first || upward(scores[lead][i] + least) >= threshold;
                 len += usize::from(may && allowed.is_none_or(|allowed| allowed.contains(docs[i])));
             }
             for &other in &by_df[1..] {
-                let list = &mut self.must[other];
-                let mut left = 0;
-                for at in 0..len {
-                    let i = kept[at];
-                    if let Some(index) = list.seek(docs[i as usize])? {
-                        scores[other][i as usize] = list.score_at(index)?;
-                        kept[left] = i;
-                        left += 1;
-                    }
+                len = self.must[other].intersect(&docs, &mut kept, len, &mut scores[other])?;
+            }
+            if !score_first {
+                for &i in &kept[..len] {
+                    let at = usize::from(i);
+                    scores[lead][at] = self.must[lead].score_at(at, docs[at])?;
                 }
-                len = left;
             }
             for &i in &kept[..len] {
                 let (i, doc) = (i as usize, docs[i as usize]);
@@ -102,7 +118,7 @@ impl Conjunction<'_> {
                 }
                 for list in &mut self.should {
                     if let Some(index) = list.seek(doc)? {
-                        sum += list.score_at(index)?;
+                        sum += list.score_at(index, doc)?;
                     }
                 }
                 top.offer(doc, sum);
@@ -153,25 +169,24 @@ impl Conjunction<'_> {
         self.must.sort_by_key(|list| list.cursor.df);
         let (lead, others) = self.must.split_first_mut().expect("a conjunction has terms");
         let mut count = 0;
-        let mut docs = [0; BLOCK_LEN];
+        let (mut kept, mut scores) = ([0u8; BLOCK_LEN], [0.0; BLOCK_LEN]);
         for block in 0..lead.cursor.blocks() {
             lead.cursor.read(block, lead.field)?;
+            let docs = *lead.cursor.docs_buffer();
             let mut len = 0;
-            for &doc in &lead.cursor.docs[..lead.cursor.len] {
-                docs[len] = doc;
+            for (i, &doc) in docs[..lead.cursor.len].iter().enumerate() {
+                kept[len] = i as u8;
                 len += usize::from(allowed.is_none_or(|allowed| allowed.contains(doc)));
             }
             for list in others.iter_mut() {
-                let mut left = 0;
-                for at in 0..len {
-                    let doc = docs[at];
-                    docs[left] = doc;
-                    left += usize::from(list.seek(doc)?.is_some());
-                }
-                len = left;
+                len = list.intersect(&docs, &mut kept, len, &mut scores)?;
             }
-            for &doc in &docs[..len] {
-                count += u64::from(self.checks.pass(doc)?);
+            if self.checks.is_empty() {
+                count += len as u64;
+                continue;
+            }
+            for &i in &kept[..len] {
+                count += u64::from(self.checks.pass(docs[usize::from(i)])?);
             }
         }
         Ok(count)
@@ -184,15 +199,13 @@ pub(crate) fn top_of_phrase(
     top: &mut TopK,
     allowed: Option<&DocSet>,
 ) -> Result<(), FormatError> {
-    phrase.each_document(0..u32::MAX, |phrase, doc| {
-        if allowed.is_some_and(|allowed| !allowed.contains(doc))
-            || phrase.ceiling(doc)? < top.threshold()
-        {
-            return Ok(());
+    phrase.each_document(0..u32::MAX, |visit| match visit {
+        Visit::May { doc, ceiling } => {
+            ceiling >= top.threshold() && allowed.is_none_or(|allowed| allowed.contains(doc))
         }
-        if let Some(score) = phrase.score(doc)? {
+        Visit::Is { doc, score } => {
             top.offer(doc, score);
+            true
         }
-        Ok(())
     })
 }

@@ -10,11 +10,15 @@ use infino_format::{DocSet, FormatError};
 
 use super::allowed_word;
 use super::conjunction::Checks;
+use super::scratch::Sums;
 use super::term::TermOp;
 use super::topk::TopK;
-use super::window::{WINDOW, WORDS};
+use super::window::{WINDOW, WORDS, each_bit};
 use crate::bm25::upward;
 use crate::kernel::score::reaching;
+
+/// Documents a window below which it is sparse.
+const SPARSE: usize = 512;
 
 /// The terms, weightiest first, each of positive weight.
 pub(crate) struct Disjunction<'a> {
@@ -23,8 +27,10 @@ pub(crate) struct Disjunction<'a> {
     bounds: Vec<Vec<f32>>,
     /// Per window, a bound per list.
     ceilings: Vec<f32>,
-    sums: Vec<f32>,
+    sums: Sums,
     candidates: Vec<u32>,
+    /// Whether a window holds so few documents that marking them beats looking at every sum.
+    sparse: bool,
 }
 
 impl<'a> Disjunction<'a> {
@@ -33,9 +39,10 @@ impl<'a> Disjunction<'a> {
         let windows = (rows as usize).div_ceil(WINDOW);
         let mut disjunction = Self {
             ceilings: vec![0.0; windows * lists.len()],
+            sparse: lists.iter().map(|list| list.cursor.df).sum::<usize>() < windows * SPARSE,
             lists,
             bounds,
-            sums: vec![0.0; WINDOW],
+            sums: Sums::take(),
             candidates: Vec::with_capacity(256),
         };
         disjunction.fill_ceilings()?;
@@ -46,9 +53,8 @@ impl<'a> Disjunction<'a> {
         let width = self.lists.len();
         for (i, (list, bounds)) in self.lists.iter_mut().zip(&self.bounds).enumerate() {
             if list.cursor.inline_lens().is_some() {
-                let len = list.cursor.len;
-                let scores = *list.score_block()?;
-                for (doc, score) in list.cursor.docs[..len].iter().zip(scores) {
+                list.score_block()?;
+                for (doc, &score) in list.cursor.docs().iter().zip(list.block_scores()) {
                     let ceiling = &mut self.ceilings[*doc as usize / WINDOW * width + i];
                     *ceiling = ceiling.max(upward(score));
                 }
@@ -85,7 +91,9 @@ impl<'a> Disjunction<'a> {
             if upward(ceiling) < top.threshold() {
                 break;
             }
+            self.sums.set_clean(false);
             self.visit(window as usize, top, allowed, checks)?;
+            self.sums.set_clean(true);
         }
         Ok(())
     }
@@ -108,21 +116,29 @@ impl<'a> Disjunction<'a> {
             essential -= 1;
             rest = upward(rest + ceilings[essential]);
         }
+        let mut bits = [0; WORDS];
         for i in 0..essential {
             let (bounds, ceiling) = (&self.bounds[i], ceilings[i]);
             if ceiling == 0.0 {
                 continue;
             }
             let skip = |block: usize| upward(total - ceiling + bounds[block]) < threshold;
-            self.lists[i].add_scores(base, &mut self.sums, skip)?;
+            let marks = self.sparse.then_some(&mut bits);
+            self.lists[i].add_scores(base, &mut self.sums[..], marks, skip)?;
         }
-        let mut bits = [0; WORDS];
-        reaching(&self.sums, least(threshold, rest), &mut bits);
+        let marked = bits;
+        if !self.sparse {
+            reaching(&self.sums[..], least(threshold, rest), &mut bits);
+        }
         self.candidates.clear();
+        let least_now = least(threshold, rest);
         for (i, &word) in bits.iter().enumerate() {
             let mut word = word & allowed_word(allowed, base, i);
             while word != 0 {
-                self.candidates.push(64 * i as u32 + word.trailing_zeros());
+                let at = 64 * i as u32 + word.trailing_zeros();
+                if self.sums[at as usize] >= least_now {
+                    self.candidates.push(at);
+                }
                 word &= word - 1;
             }
         }
@@ -132,16 +148,13 @@ impl<'a> Disjunction<'a> {
             }
             let left: f32 = ceilings[i + 1..].iter().sum();
             let least = least(threshold, upward(left));
-            let (list, sums) = (&mut self.lists[i], &mut self.sums);
+            let (list, sums) = (&mut self.lists[i], &mut self.sums[..]);
+            list.add_candidates(base, &self.candidates, sums)?;
             let mut kept = 0;
             for at in 0..self.candidates.len() {
                 let candidate = self.candidates[at];
-                let sum = &mut sums[candidate as usize];
-                if let Some(index) = list.seek(base + candidate)? {
-                    *sum += list.score_at(index)?;
-                }
                 self.candidates[kept] = candidate;
-                kept += usize::from(*sum >= least);
+                kept += usize::from(sums[candidate as usize] >= least);
             }
             self.candidates.truncate(kept);
         }
@@ -151,7 +164,14 @@ impl<'a> Disjunction<'a> {
                 top.offer(base + candidate, score);
             }
         }
-        self.sums.fill(0.0);
+        if self.sparse {
+            each_bit::<FormatError>(&marked, |at| {
+                self.sums[at] = 0.0;
+                Ok(())
+            })?;
+        } else {
+            self.sums.fill(0.0);
+        }
         Ok(())
     }
 }

@@ -295,7 +295,7 @@ impl PositionBlocks<'_> {
             let problem = format!("{} positions in a text of {} words", tfs[index], self.max);
             return Err(FormatError::invalid("positions", problem));
         }
-        self.open.read(bytes, index, tfs[index], out);
+        self.open.read(bytes, index, tfs, out);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ mod disjunction;
 mod eval;
 mod load;
 mod phrase;
+mod scratch;
 mod shape;
 mod single;
 mod term;
@@ -83,7 +84,7 @@ impl Search {
             Some(Shape::All(mut all)) if all.must.len() == 1 && all.should.is_empty() => {
                 single::top(&mut all.must[0], &mut top, allowed, &mut all.checks)?;
             }
-            Some(Shape::All(mut all)) => all.top(&mut top, allowed)?,
+            Some(Shape::All(mut all)) => all.top(&mut top, allowed, rows)?,
             None => self.run_any_shape(root, &mut top)?,
         }
         Ok(top.into_hits())

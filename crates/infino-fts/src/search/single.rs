@@ -47,9 +47,8 @@ fn offer_block(
 ) -> Result<(), FormatError> {
     list.block = block;
     list.cursor.read(block, list.field)?;
-    let len = list.cursor.len;
     list.score_block()?;
-    for (&doc, &score) in list.cursor.docs[..len].iter().zip(list.block_scores()) {
+    for (&doc, &score) in list.cursor.docs().iter().zip(list.block_scores()) {
         if score >= top.threshold()
             && allowed.is_none_or(|allowed| allowed.contains(doc))
             && checks.pass(doc)?

@@ -120,13 +120,6 @@ fn temporal(bits: &ArrayRef, add: &mut impl FnMut(&str, ArrayRef)) {
     add("duration_ms", narrowed::<DurationMillisecondType>(bits, |x| x));
     add("duration_us", narrowed::<DurationMicrosecondType>(bits, |x| x));
     add("duration_ns", narrowed::<DurationNanosecondType>(bits, |x| x));
-    add("interval_ym", narrowed::<IntervalYearMonthType>(bits, |x| (x % 1000) as i32));
-    add(
-        "interval_dt",
-        narrowed::<IntervalDayTimeType>(bits, |x| {
-            IntervalDayTime::new((x % 99) as i32, (x % 86_400) as i32)
-        }),
-    );
 }
 
 fn bytes(rows: usize, add: &mut impl FnMut(&str, ArrayRef)) {

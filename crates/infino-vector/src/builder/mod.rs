@@ -207,7 +207,8 @@ impl IvfBuilder {
         let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
         let drawn = sample.len();
         let sample = self.rows.gather(&sample, dim)?;
-        let mut centroids = kmeans::train(dim, &sample, wanted, self.spec.seed);
+        let refs: Vec<&[f32]> = sample.chunks_exact(dim).collect();
+        let mut centroids = kmeans::train(dim, &refs, wanted, self.spec.seed);
         drop(sample);
         if drawn < rows {
             // What the sample was too small for, all rows together can tell.
@@ -231,7 +232,9 @@ impl IvfBuilder {
         let mut list_of = Vec::with_capacity(rows);
         for start in (0..rows).step_by(chunk) {
             let ids: Vec<u32> = (start..rows.min(start + chunk)).map(|row| row as u32).collect();
-            list_of.extend(assigner.assign(&self.rows.gather(&ids, self.spec.dim)?));
+            let gathered = self.rows.gather(&ids, self.spec.dim)?;
+            let refs: Vec<&[f32]> = gathered.chunks_exact(self.spec.dim).collect();
+            list_of.extend(assigner.assign(&refs));
         }
         Ok(list_of)
     }
@@ -259,7 +262,8 @@ impl IvfBuilder {
                 even.push(list);
                 continue;
             }
-            let rows = self.rows.gather(&list, self.spec.dim)?;
+            let gathered = self.rows.gather(&list, self.spec.dim)?;
+            let rows: Vec<&[f32]> = gathered.chunks_exact(self.spec.dim).collect();
             let mut random = SplitMix64::new(self.spec.seed, SPLIT);
             let parts = (list.len() / mean).min(SPLIT_MAX);
             let centroids = kmeans::flat(self.spec.dim, &rows, parts, &mut random);

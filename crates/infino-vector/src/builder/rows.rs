@@ -8,8 +8,8 @@ use rayon::prelude::*;
 
 use crate::{BuildOptions, VectorError};
 
-/// Bytes gathered before they go to the file.
-const FLUSH_BYTES: usize = 4 << 20;
+/// Floats gathered before they go to the file.
+const FLUSH_FLOATS: usize = 1 << 20;
 
 /// A scratch file without a name, gone when dropped.
 pub(crate) struct Scratch {
@@ -89,7 +89,7 @@ impl Rows {
         assert_eq!(record.len(), self.width, "records of one build share a width");
         self.held.extend_from_slice(record);
         let held = self.held.len() * 4;
-        if held > self.options.spill_bytes && (self.scratch.is_none() || held >= FLUSH_BYTES) {
+        if held > self.options.spill_bytes && (self.scratch.is_none() || held >= 4 * FLUSH_FLOATS) {
             self.flush()?;
         }
         Ok(())
@@ -134,10 +134,14 @@ impl Rows {
             Some(scratch) => scratch,
             None => self.scratch.insert(Scratch::new(&self.options)?),
         };
-        let bytes: Vec<u8> = self.held.iter().flat_map(|x| x.to_le_bytes()).collect();
-        scratch.append(&bytes)?;
+        let mut bytes = Vec::with_capacity(4 * FLUSH_FLOATS);
+        for floats in self.held.chunks(FLUSH_FLOATS) {
+            bytes.clear();
+            floats.iter().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+            scratch.append(&bytes)?;
+        }
         self.held.clear();
-        self.held.shrink_to(FLUSH_BYTES / 4);
+        self.held.shrink_to(FLUSH_FLOATS);
         Ok(())
     }
 }
