@@ -1,0 +1,145 @@
+//! Processes that write, fold and collect on one table, and are killed: this program starts itself several times over.
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use infino_format::{Operation, SuperfileId, SuperfileSummary};
+use infino_manifest::gc::{GcOptions, collect};
+use infino_manifest::{Snapshot, checkpoint, history};
+use infino_storage::{LocalStore, Store, StoreOptions};
+use infino_wal::{Change, FenceOptions, Log, tail};
+use support::*;
+
+/// Set in the child to the directory, and to how often it is to commit.
+const DIRECTORY: &str = "INFINO_TEST_TABLE";
+const COUNT: &str = "INFINO_TEST_COMMITS";
+
+fn open(directory: &Path) -> Arc<dyn Store> {
+    // What a killed process wrote is in the page cache: syncing would only test the disk's speed.
+    let options = StoreOptions::new().with("fsync", "false");
+    Arc::new(LocalStore::open(directory, &options).expect("a local directory"))
+}
+
+/// The child: commits so many appends from two tasks, says so after each, and keeps the table in shape.
+#[test]
+fn child() {
+    let Some(directory) = std::env::var_os(DIRECTORY) else { return };
+    let count: u64 = std::env::var(COUNT).expect("set beside it").parse().expect("a number");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = open(Path::new(&directory));
+        let log = Log::open_with(store.clone(), ROOT, options()).await.unwrap();
+        let half = || write(&store, &log, count / 2);
+        tokio::join!(half(), half());
+    });
+}
+
+async fn write(store: &Arc<dyn Store>, log: &Log, count: u64) {
+    for i in 0..count {
+        let id = SuperfileId::new();
+        let head = log.current().head;
+        let change = Change::new(Operation::Append, head.version, head.epoch);
+        let summary = SuperfileSummary { id, ..superfile(1) };
+        store.put(&format!("{ROOT}/{}", summary.path()), vec![1].into()).await.unwrap();
+        log.commit(change.add(summary)).await.unwrap();
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\ncommitted {id}").unwrap();
+        out.flush().unwrap();
+        drop(out);
+        let head = log.current().head;
+        if tail::wants_fold(&head) {
+            let snapshot = Snapshot::load(&**store, ROOT, &head).await.unwrap();
+            let folded = checkpoint::fold(&**store, ROOT, &head, &snapshot).await.unwrap();
+            log.publish(&folded.checkpoint, folded.epoch).await.unwrap();
+        }
+        if i % 16 == 15 {
+            // A writer has five seconds to commit: far more than any of these takes.
+            let fence = FenceOptions { retention_ms: 1000, interval_ms: 5000, keep_from: u64::MAX };
+            log.fence(fence).await.unwrap();
+            // Another collector may have taken what this one was about to look at.
+            let _ = collect(&**store, ROOT, GcOptions { grace_ms: 0, dry_run: false }).await;
+        }
+    }
+}
+
+fn start(directory: &Path, count: u64) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["child", "--exact", "--nocapture"])
+        .env(DIRECTORY, directory)
+        .env(COUNT, count.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .unwrap()
+}
+
+/// What the child said it committed; waits until it is gone.
+fn committed(child: &mut Child) -> Vec<SuperfileId> {
+    let out = BufReader::new(child.stdout.take().unwrap());
+    let said = out.lines().map_while(Result::ok);
+    // A line that the kill cut short says nothing.
+    said.filter_map(|line| SuperfileId::parse(line.strip_prefix("committed ")?).ok()).collect()
+}
+
+/// Everything said to be committed is there once, and is whole.
+async fn check(directory: &Path, said: &BTreeSet<SuperfileId>, killed: usize) {
+    let store = open(directory);
+    let log = Log::open(store.clone(), ROOT).await.unwrap();
+    let head = log.current().head;
+    let snapshot = Snapshot::load(&*store, ROOT, &head).await.unwrap();
+    let there: BTreeSet<_> = snapshot.entries.iter().map(|entry| entry.id()).collect();
+    assert_eq!(there.len() as u64, head.version - 1, "every version added one superfile");
+    let lost: Vec<_> = said.difference(&there).collect();
+    assert!(lost.is_empty(), "{lost:?}");
+    assert!(there.len() <= said.len() + 2 * killed, "{} {}", there.len(), said.len());
+    for entry in snapshot.entries.iter() {
+        store.head(&format!("{ROOT}/{}", entry.summary.path())).await.unwrap();
+    }
+    history::as_of_version(&*store, ROOT, &head, head.floor).await.unwrap();
+    let change = Change::new(Operation::Append, head.version, head.epoch);
+    log.commit(change.add(superfile(1))).await.unwrap();
+}
+
+async fn begin(directory: &Path) {
+    Log::create(open(directory), ROOT, schema(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn processes_commit_side_by_side() {
+    let directory = tempfile::tempdir().unwrap();
+    begin(directory.path()).await;
+    let mut children: Vec<_> = (0..4).map(|_| start(directory.path(), 100)).collect();
+    let mut said = BTreeSet::new();
+    for child in &mut children {
+        said.extend(committed(child));
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(said.len(), 400);
+    check(directory.path(), &said, 0).await;
+}
+
+#[tokio::test]
+async fn killed_processes_lose_nothing_they_said() {
+    let directory = tempfile::tempdir().unwrap();
+    begin(directory.path()).await;
+    let (mut said, mut killed) = (BTreeSet::new(), 0);
+    for round in 0..10u64 {
+        let mut children: Vec<_> = (0..3).map(|_| start(directory.path(), 100_000)).collect();
+        for (at, child) in (0..).zip(&mut children) {
+            std::thread::sleep(Duration::from_millis(20 + 37 * (round * 7 + at * 3) % 200));
+            assert!(child.try_wait().unwrap().is_none(), "it stopped by itself");
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+        }
+        children.iter_mut().for_each(|child| said.extend(committed(child)));
+    }
+    assert!(said.len() > killed, "{} commits in {killed} lives", said.len());
+    check(directory.path(), &said, killed).await;
+}
