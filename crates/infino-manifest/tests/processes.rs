@@ -13,7 +13,7 @@ use infino_format::{Operation, SuperfileId, SuperfileSummary};
 use infino_manifest::gc::{GcOptions, collect};
 use infino_manifest::{Snapshot, checkpoint, history};
 use infino_storage::{LocalStore, Store, StoreOptions};
-use infino_wal::{Change, FenceOptions, Log, tail};
+use infino_wal::{Change, Conflict, FenceOptions, Log, WalError, tail};
 use support::*;
 
 /// Set in the child to the directory, and to how often it is to commit.
@@ -42,12 +42,7 @@ fn child() {
 
 async fn write(store: &Arc<dyn Store>, log: &Log, count: u64) {
     for i in 0..count {
-        let id = SuperfileId::new();
-        let head = log.current().head;
-        let change = Change::new(Operation::Append, head.version, head.epoch);
-        let summary = SuperfileSummary { id, ..superfile(1) };
-        store.put(&format!("{ROOT}/{}", summary.path()), vec![1].into()).await.unwrap();
-        log.commit(change.add(summary)).await.unwrap();
+        let id = append(store, log).await;
         let mut out = std::io::stdout().lock();
         writeln!(out, "\ncommitted {id}").unwrap();
         out.flush().unwrap();
@@ -59,11 +54,26 @@ async fn write(store: &Arc<dyn Store>, log: &Log, count: u64) {
             log.publish(&folded.checkpoint, folded.epoch).await.unwrap();
         }
         if i % 16 == 15 {
-            // A writer has five seconds to commit: far more than any of these takes.
-            let fence = FenceOptions { retention_ms: 1000, interval_ms: 5000, keep_from: u64::MAX };
+            let fence = FenceOptions { retention_ms: 1000, interval_ms: 500, keep_from: u64::MAX };
             log.fence(fence).await.unwrap();
             // Another collector may have taken what this one was about to look at.
             let _ = collect(&**store, ROOT, GcOptions { grace_ms: 0, dry_run: false }).await;
+        }
+    }
+}
+
+/// Commits a superfile; if fences pass meanwhile, another one, as a writer must.
+async fn append(store: &Arc<dyn Store>, log: &Log) -> SuperfileId {
+    loop {
+        let id = SuperfileId::new();
+        let head = log.current().head;
+        let summary = SuperfileSummary { id, ..superfile(1) };
+        store.put(&format!("{ROOT}/{}", summary.path()), vec![1].into()).await.unwrap();
+        let change = Change::new(Operation::Append, head.version, head.epoch).add(summary);
+        match log.commit(change).await {
+            Ok(_) => return id,
+            Err(WalError::Conflict(Conflict::Fenced { .. })) => drop(log.refresh().await),
+            Err(error) => panic!("{error}"),
         }
     }
 }

@@ -90,7 +90,10 @@ impl Inner {
                         let again = admitted.into_iter().map(|admitted| admitted.job);
                         jobs.splice(0..0, again);
                         if lost > 0 {
+                            // The head that was read before the wait is old by now: building on it would lose again.
+                            // If it cannot be read, the swap finds out.
                             backoff(&self.options, lost - 1).await;
+                            let _ = self.refresh().await;
                         }
                         lost += 1;
                         tracing::debug!(lost, version = current.head.version, "lost the race");

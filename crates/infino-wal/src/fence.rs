@@ -94,7 +94,7 @@ impl Inner {
                 return Ok(won);
             }
             backoff(&self.options, attempt).await;
-            current = self.current();
+            current = self.refresh().await?;
         }
         let (path, attempts) = (self.head_path.clone(), self.options.attempts_max);
         Err(WalError::Contention { path, attempts })

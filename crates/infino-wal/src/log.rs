@@ -32,9 +32,9 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             attempts_max: 32,
-            asks_max: 12,
+            asks_max: 16,
             backoff_min_ms: 5,
-            backoff_max_ms: 1000,
+            backoff_max_ms: 250,
             now_ms: || {
                 let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
                 elapsed.map_or(0, |elapsed| elapsed.as_millis() as u64)

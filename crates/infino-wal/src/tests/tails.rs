@@ -20,7 +20,7 @@ fn empty() -> Head {
     Head {
         table: TableId(1),
         version: 0,
-        swap: u64::MAX,
+        swap: u64::MAX >> 1,
         commit: CommitId(1),
         parent: [1; 32],
         time_ms: 1 << 44,
