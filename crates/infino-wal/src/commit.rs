@@ -168,7 +168,7 @@ impl Inner {
             let head = head.clone();
             return Ok(Admission::Replay(Committed { version, commit, head, replayed: true }));
         }
-        if change.epoch + 1 < head.epoch {
+        if change.epoch.saturating_add(1) < head.epoch {
             return Err(Conflict::Fenced { staged: change.epoch, epoch: head.epoch }.into());
         }
         if change.read_version > head.version {
