@@ -18,7 +18,7 @@ const OBJECT_BYTES: u64 = 64 << 20;
 
 #[tokio::main]
 async fn main() {
-    let object = Bytes::from((0..OBJECT_BYTES).map(|i| (i * 31 >> 5) as u8).collect::<Vec<_>>());
+    let object = Bytes::from((0..OBJECT_BYTES).map(|i| ((i * 31) >> 5) as u8).collect::<Vec<_>>());
     cache(&object).await;
     ranges(&object).await;
 }
@@ -111,7 +111,7 @@ async fn ranges(object: &Bytes) {
                 "{:.1} ({} requests, {} KiB)",
                 began.elapsed().as_secs_f64() * 100.0,
                 stats.requests_total() / 10,
-                stats.bytes_out / 10 >> 10
+                (stats.bytes_out / 10) >> 10
             ));
         }
         println!("every {:>4} KiB               | {}", distance >> 10, times.join("  "));
