@@ -1,2 +1,81 @@
-//! The chores of the workspace.
-fn main() {}
+//! The chores of the workspace: `cargo xtask <chore>`. Without a chore it lists them.
+//!
+//! Depends on nothing but the standard library, so that it builds in seconds on a fresh machine.
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
+
+mod checks;
+mod cmd;
+mod error;
+mod python;
+mod tests_run;
+mod tidy;
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use cmd::Cmd;
+use error::Failed;
+
+const USAGE: &str = "\
+usage: cargo xtask <chore> [arguments]
+
+  test [--no-python] [cargo test arguments]
+          all tests: Rust, documentation examples, and the open-format check, which reads our
+          files with pyarrow and DuckDB from a virtual environment it keeps in .venv
+  ci [--checks-only]
+          test, then fmt, clippy and doc without warnings, then tidy
+  tidy    longest files and functions; file length, layers, homes, leftover marks, doc links
+  golden [-p CRATE ...]
+          rewrites the pinned bytes of the format tests; read the diff before committing it
+  bench [arguments]
+          runs the benchmark binary in release
+  demo [arguments]
+          runs `infino demo` in release
+";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let Some(chore) = args.next() else {
+        print!("{USAGE}");
+        return ExitCode::SUCCESS;
+    };
+    let args: Vec<String> = args.collect();
+    match run(&root(), &chore, &args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failed) => {
+            eprintln!("xtask {chore}: {failed}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(root: &Path, chore: &str, args: &[String]) -> Result<(), Failed> {
+    match chore {
+        "test" => tests_run::test(root, args),
+        "ci" => checks::ci(root, args),
+        "tidy" => tidy::tidy(root),
+        "golden" => tests_run::golden(root, args),
+        "bench" => {
+            let bench = ["run", "--release", "-p", "infino-bench", "--features", "table", "--"];
+            Cmd::cargo(root).args(bench).args(args).run()
+        }
+        "demo" => {
+            let demo = ["run", "--release", "-p", "infino-cli", "--", "demo"];
+            Cmd::cargo(root).args(demo).args(args).run()
+        }
+        "help" | "--help" | "-h" => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        other => Err(Failed::new(format!("no chore {other:?}\n\n{USAGE}"))),
+    }
+}
+
+/// The folder of the workspace: this crate's parent.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("xtask sits in the workspace").to_owned()
+}

@@ -1,4 +1,8 @@
 //! The infino command line.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    infino_cli::main()
+}

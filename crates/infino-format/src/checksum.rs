@@ -20,3 +20,8 @@ pub fn verify(what: &'static str, bytes: &[u8], expected: u32) -> Result<(), For
     let found = crc32c(bytes);
     if found == expected { Ok(()) } else { Err(FormatError::Checksum { what, expected, found }) }
 }
+
+/// CRC-32C of two pieces in a row, from the checksum of each and the length of the second.
+pub fn crc32c_combine(first: u32, second: u32, second_len: usize) -> u32 {
+    crc32c::crc32c_combine(first, second, second_len)
+}

@@ -1,4 +1,4 @@
-//! Who is who: rows, documents, superfiles.
+//! Who is who: rows, documents, superfiles, tables, writers, commits.
 
 use std::fmt;
 
@@ -64,3 +64,64 @@ impl fmt::Debug for SuperfileId {
         write!(f, "{self}")
     }
 }
+
+macro_rules! random_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u128);
+
+        impl $name {
+            /// A new id, never drawn before (UUID version 7).
+            pub fn new() -> Self {
+                Self(uuid::Uuid::now_v7().as_u128())
+            }
+
+            /// Reads the form that [`fmt::Display`] writes.
+            ///
+            /// # Errors
+            /// [`FormatError::Invalid`] if `text` is not 32 hexadecimal digits.
+            pub fn parse(text: &str) -> Result<Self, FormatError> {
+                let hex = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+                let id = u128::from_str_radix(text, 16).ok().filter(|_| hex);
+                id.map(Self).ok_or_else(|| {
+                    FormatError::invalid($what, format!("{text:?} is not 32 hexadecimal digits"))
+                })
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:032x}", self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+    };
+}
+
+random_id!(
+    /// Names a table; drawn when it is created, the same for as long as it lives.
+    TableId,
+    "table id"
+);
+random_id!(
+    /// Names one attempt to change a table; the outcome of an unclear one is asked for by it.
+    CommitId,
+    "commit id"
+);
+random_id!(
+    /// Names one open log; its commits are numbered in order, so that at most one of them is ever undecided.
+    WriterId,
+    "writer id"
+);

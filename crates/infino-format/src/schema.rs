@@ -1,4 +1,11 @@
-//! What a table's columns are, and which of them are indexed, how.
+//! What a table's columns are, and which of them are indexed, how. Bytes: `docs/format/record.md#schema`.
+
+use crate::cursor::Cursor;
+use crate::sequence::{flag, list, narrow, read_list};
+use crate::{FormatError, varint};
+
+const WHAT: &str = "table schema";
+const VERSION: u8 = 1;
 
 /// How near two vectors are. A *distance* falls as vectors get nearer, in every metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -44,6 +51,13 @@ pub enum RerankCodec {
     Sq8Residual = 1,
     /// The vector itself, 4 bytes a dimension.
     F32 = 2,
+}
+
+impl RerankCodec {
+    /// The codec whose `repr` is `code`.
+    pub fn from_code(code: u8) -> Option<Self> {
+        [Self::None, Self::Sq8Residual, Self::F32].get(code as usize).copied()
+    }
 }
 
 /// A vector column that is indexed for nearest-neighbour search.
@@ -92,4 +106,78 @@ pub struct TableSchema {
     pub indexes: IndexSet,
     /// The field id the next new column gets.
     pub next_field_id: u32,
+}
+
+impl TableSchema {
+    /// Appends the encoding to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        list(out, &self.columns, |out, column| {
+            varint::write_bytes(out, column.name.as_bytes());
+            varint::write(out, column.field_id.into());
+        });
+        varint::write_bytes(out, &self.arrow_ipc);
+        list(out, &self.indexes.text, |out, text| {
+            varint::write_bytes(out, text.column.as_bytes());
+            varint::write_bytes(out, text.analyzer.as_bytes());
+            out.extend([u8::from(text.positions), u8::from(text.stored)]);
+        });
+        list(out, &self.indexes.vectors, |out, vector| {
+            varint::write_bytes(out, vector.column.as_bytes());
+            varint::write(out, vector.dim.into());
+            out.extend([vector.metric as u8, vector.rerank as u8]);
+            out.extend_from_slice(&vector.target_recall_millis.to_le_bytes());
+            out.push(u8::from(vector.stored));
+        });
+        varint::write(out, self.next_field_id.into());
+    }
+
+    /// Reads what [`TableSchema::encode`] wrote.
+    ///
+    /// # Errors
+    /// [`FormatError`] if the bytes are not one.
+    pub fn decode(cursor: &mut Cursor<'_>) -> Result<Self, FormatError> {
+        let found = cursor.u8()?;
+        if found != VERSION {
+            return Err(FormatError::Version {
+                what: WHAT,
+                found: found.into(),
+                newest: VERSION.into(),
+            });
+        }
+        Ok(Self {
+            columns: read_list(cursor, 2, |cursor| {
+                Ok(ColumnId {
+                    name: cursor.str()?.to_owned(),
+                    field_id: narrow(WHAT, cursor.varint()?)?,
+                })
+            })?,
+            arrow_ipc: cursor.bytes()?.to_vec(),
+            indexes: IndexSet {
+                text: read_list(cursor, 4, |cursor| {
+                    Ok(TextIndex {
+                        column: cursor.str()?.to_owned(),
+                        analyzer: cursor.str()?.to_owned(),
+                        positions: flag(WHAT, cursor.u8()?)?,
+                        stored: flag(WHAT, cursor.u8()?)?,
+                    })
+                })?,
+                vectors: read_list(cursor, 7, |cursor| {
+                    Ok(VectorIndex {
+                        column: cursor.str()?.to_owned(),
+                        dim: narrow(WHAT, cursor.varint()?)?,
+                        metric: coded("metric", cursor.u8()?, Metric::from_code)?,
+                        rerank: coded("rerank codec", cursor.u8()?, RerankCodec::from_code)?,
+                        target_recall_millis: cursor.u16()?,
+                        stored: flag(WHAT, cursor.u8()?)?,
+                    })
+                })?,
+            },
+            next_field_id: narrow(WHAT, cursor.varint()?)?,
+        })
+    }
+}
+
+fn coded<T>(what: &str, code: u8, of: impl Fn(u8) -> Option<T>) -> Result<T, FormatError> {
+    of(code).ok_or_else(|| FormatError::invalid(WHAT, format!("{what} {code}")))
 }

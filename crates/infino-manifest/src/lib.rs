@@ -1,2 +1,26 @@
-//! infino-manifest.
+//! The snapshots of a table: what a head says, applied.
+//!
+//! A [`Snapshot`] is one version of a table, immutable: its schema, its properties and an [`Entry`] for each superfile.
+//! It is a checkpoint plus the records since, and [`apply`](apply::apply) is the only way from one version to the next, for
+//! whoever reads and whoever writes; so there is no recovery. [`checkpoint::fold`] writes a snapshot down so that later
+//! readers have less to apply, [`history`] opens the versions before, [`gc`] removes what no kept version names.
+//!
+//! Bytes: `docs/format/manifest.md`.
 #![forbid(unsafe_code)]
+
+pub mod apply;
+pub mod checkpoint;
+pub mod deletes;
+pub mod entry;
+pub mod error;
+pub mod gc;
+pub mod history;
+pub mod prune;
+pub mod snapshot;
+
+mod read;
+
+pub use apply::apply;
+pub use entry::{Entries, Entry};
+pub use error::ManifestError;
+pub use snapshot::Snapshot;

@@ -1,2 +1,33 @@
-//! infino-table.
+//! One infino table: rows go in, mutations and searches run, files are kept in shape.
+//!
+//! [`Table`] is a handle on a folder of a store. Everything a query reads hangs from one pinned snapshot; everything a
+//! writer does becomes visible in one commit. Nothing here knows SQL: a predicate arrives as a [`RowFilter`].
+//!
+//! | to follow | start at |
+//! |---|---|
+//! | rows in | [`writer`], then `ingest` |
+//! | a search | `query::text`, `query::vector`, `query::hybrid` |
+//! | a delete or an update | `mutate` |
+//! | compaction and garbage | `maintain` |
 #![forbid(unsafe_code)]
+
+pub mod error;
+pub mod filter;
+mod ingest;
+pub mod maintain;
+pub mod mutate;
+pub mod options;
+pub mod query;
+mod runtime;
+pub mod table;
+pub mod writer;
+
+pub use error::TableError;
+pub use filter::RowFilter;
+pub use maintain::OptimizeReport;
+pub use mutate::MutationStats;
+pub use options::{ReadConsistency, TableOptions};
+pub use query::{Fusion, Hit};
+pub use runtime::Runtime;
+pub use table::Table;
+pub use writer::Writer;

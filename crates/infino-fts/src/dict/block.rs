@@ -1,0 +1,212 @@
+//! Reading a dictionary block.
+
+use std::ops::Range;
+
+use infino_format::FormatError;
+use infino_format::cursor::Cursor;
+
+use super::writer::RESTART;
+use crate::kernel::pack::BLOCK_LEN;
+
+const WHAT: &str = "dictionary block";
+
+/// A block whose checksum has been verified.
+#[derive(Debug, Clone)]
+pub(crate) struct Block<'a> {
+    count: usize,
+    base: [u64; 3],
+    restarts: &'a [u8],
+    keys: &'a [u8],
+    metas: &'a [u8],
+    /// Where the metas begin in the block.
+    metas_at: usize,
+    positions: bool,
+}
+
+/// What the dictionary knows of a term; places are within the field's regions or, inline, within the block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) df: u32,
+    pub(crate) place: Place,
+}
+
+/// Where a term's list is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// These bytes of the block.
+    Inline(Range<usize>),
+    /// Bytes of the postings region (of which `directory` come first) and of the positions region; its first unit.
+    Listed { bytes: Range<u64>, directory: u64, positions: Range<u64>, unit: u64 },
+}
+
+impl<'a> Block<'a> {
+    /// Reads the frame of a block; its checksum is the caller's to verify.
+    pub(crate) fn read(bytes: &'a [u8], positions: bool) -> Result<Self, FormatError> {
+        let body = bytes.len().checked_sub(4).map(|len| &bytes[..len]).unwrap_or_default();
+        let mut cursor = Cursor::new(WHAT, body);
+        let count = cursor.count(3)?;
+        let base = [cursor.varint()?, cursor.varint()?, cursor.varint()?];
+        let (keys_len, metas_len) = (cursor.varint()? as usize, cursor.varint()? as usize);
+        let restarts = cursor.take(4 * count.div_ceil(RESTART))?;
+        let keys = cursor.take(keys_len)?;
+        let metas_at = cursor.position();
+        let metas = cursor.take(metas_len)?;
+        cursor.finish()?;
+        if count == 0 {
+            return Err(FormatError::invalid(WHAT, "no terms"));
+        }
+        Ok(Self { count, base, restarts, keys, metas, metas_at, positions })
+    }
+
+    fn restart(&self, group: usize) -> (usize, usize) {
+        let at = 4 * group;
+        let number =
+            |at: usize| u16::from_le_bytes([self.restarts[at], self.restarts[at + 1]]).into();
+        (number(at), number(at + 2))
+    }
+
+    fn groups(&self) -> usize {
+        self.restarts.len() / 4
+    }
+
+    fn keys_from(&self, group: usize) -> Result<Cursor<'a>, FormatError> {
+        let at = self.restart(group).0;
+        let keys = self.keys.get(at..).ok_or_else(|| FormatError::invalid(WHAT, "restart"))?;
+        Ok(Cursor::new(WHAT, keys))
+    }
+
+    /// What is known of `term`, if the block holds it.
+    pub(crate) fn find(&self, term: &[u8]) -> Result<Option<Found>, FormatError> {
+        let (mut low, mut high) = (0, self.groups());
+        while low < high {
+            let middle = (low + high) / 2;
+            let mut cursor = self.keys_from(middle)?;
+            cursor.varint()?;
+            if cursor.bytes()? <= term { low = middle + 1 } else { high = middle }
+        }
+        let Some(group) = low.checked_sub(1) else { return Ok(None) };
+        let mut cursor = self.keys_from(group)?;
+        // `same` bytes of `term` equal the term before, which is less.
+        let mut same = 0;
+        for i in 0..RESTART.min(self.count - group * RESTART) {
+            let shared = cursor.varint()? as usize;
+            let suffix = cursor.bytes()?;
+            if shared > same {
+                continue;
+            }
+            if shared < same {
+                return Ok(None);
+            }
+            let rest = &term[same..];
+            let more = suffix.iter().zip(rest).take_while(|(a, b)| a == b).count();
+            same += more;
+            if same == term.len() && more == suffix.len() {
+                return self.found(group, i).map(Some);
+            }
+            let greater = match (suffix.get(more), rest.get(more)) {
+                (Some(a), Some(b)) => a > b,
+                (Some(_), None) => true,
+                (None, _) => false,
+            };
+            if greater {
+                return Ok(None);
+            }
+        }
+        Ok(None)
+    }
+
+    fn found(&self, group: usize, index: usize) -> Result<Found, FormatError> {
+        let mut metas = self.metas_from(group)?;
+        for _ in 0..index {
+            metas.next(self)?;
+        }
+        metas.next(self)
+    }
+
+    fn metas_from(&self, group: usize) -> Result<Metas<'a>, FormatError> {
+        let at = self.restart(group).1;
+        let bytes = self.metas.get(at..).ok_or_else(|| FormatError::invalid(WHAT, "restart"))?;
+        Ok(Metas { cursor: Cursor::new(WHAT, bytes), at: self.metas_at + at, next: None })
+    }
+
+    /// Calls `each` with the terms from `from` on, in order, until it returns false; whether it never did.
+    pub(crate) fn scan(
+        &self,
+        from: &[u8],
+        mut each: impl FnMut(&[u8], Found) -> Result<bool, FormatError>,
+    ) -> Result<bool, FormatError> {
+        let mut term = Vec::new();
+        for group in 0..self.groups() {
+            let (mut keys, mut metas) = (self.keys_from(group)?, self.metas_from(group)?);
+            for _ in 0..RESTART.min(self.count - group * RESTART) {
+                let shared = keys.varint()? as usize;
+                let suffix = keys.bytes()?;
+                if shared > term.len() {
+                    return Err(FormatError::invalid(WHAT, "shared prefix"));
+                }
+                term.truncate(shared);
+                term.extend_from_slice(suffix);
+                let found = metas.next(self)?;
+                if &term[..] >= from && !each(&term, found)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Walks the second column of a block.
+struct Metas<'a> {
+    cursor: Cursor<'a>,
+    at: usize,
+    next: Option<[u64; 3]>,
+}
+
+impl Metas<'_> {
+    fn next(&mut self, block: &Block<'_>) -> Result<Found, FormatError> {
+        let over = || FormatError::invalid(WHAT, "a place passes 64 bits");
+        let mut next = match self.next {
+            Some(next) => next,
+            None => {
+                let mut next = block.base;
+                for place in &mut next {
+                    *place = place.checked_add(self.cursor.varint()?).ok_or_else(over)?;
+                }
+                next
+            }
+        };
+        let head = self.cursor.varint()?;
+        let df = u32::try_from(head >> 1).map_err(|_| over())?;
+        if df == 0 {
+            return Err(FormatError::invalid(WHAT, "a term of no document"));
+        }
+        let place = if head & 1 == 1 {
+            let len = self.cursor.bytes()?.len();
+            let end = self.at + self.cursor.position();
+            Place::Inline(end - len..end)
+        } else {
+            let len = self.cursor.varint()?;
+            let directory = if df as usize > BLOCK_LEN { self.cursor.varint()? } else { 0 };
+            let positions = if block.positions { self.cursor.varint()? } else { 0 };
+            let units = crate::postings::units(df as usize, block.positions);
+            let [list_at, positions_at, unit] = next;
+            next = [
+                list_at.checked_add(len).ok_or_else(over)?,
+                positions_at.checked_add(positions).ok_or_else(over)?,
+                unit.checked_add(units).ok_or_else(over)?,
+            ];
+            if directory > len {
+                return Err(FormatError::invalid(WHAT, "a directory longer than its list"));
+            }
+            Place::Listed {
+                bytes: list_at..next[0],
+                directory,
+                positions: positions_at..next[1],
+                unit,
+            }
+        };
+        self.next = Some(next);
+        Ok(Found { df, place })
+    }
+}

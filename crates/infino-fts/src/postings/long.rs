@@ -1,0 +1,377 @@
+//! Lists of more than one block: a directory, then the blocks.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use infino_format::{FormatError, checksum};
+
+use super::short::{gaps, sum_gaps};
+use super::{GROUP_BLOCKS, List, impacts};
+use crate::kernel::pack::{
+    BLOCK_LEN, block_bytes, pack, pack_stream, stream_bytes, sum_block, unpack, unpack_stream,
+    width,
+};
+
+const WHAT: &str = "posting directory";
+const BLOCK: &str = "posting block";
+/// As a block's document width: a bit a row from the one after the block before.
+const BITS: u8 = 255;
+
+/// Sizes of a long list as the dictionary keeps them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LongLen {
+    pub(crate) directory: usize,
+    pub(crate) data: usize,
+}
+
+/// Appends the directory and the blocks.
+pub(crate) fn write(list: &List, lens: &[u32], average: f64, out: &mut Vec<u8>) -> LongLen {
+    let mut lasts = Vec::new();
+    let (mut codes, mut tf_widths, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut pairs, mut data, mut crcs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut data_starts = Vec::new();
+    let (mut next, mut group_start) = (0, 0);
+    let blocks = list.docs.len().div_ceil(BLOCK_LEN);
+    let chunks = list.docs.chunks(BLOCK_LEN).zip(list.tfs.chunks(BLOCK_LEN));
+    for (i, (docs, tfs)) in chunks.enumerate() {
+        let last = *docs.last().expect("chunks are not empty");
+        if i % GROUP_BLOCKS == 0 {
+            data_starts.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        }
+        lasts.extend_from_slice(&last.to_le_bytes());
+        codes.push(write_docs(docs, next, &mut data));
+        tf_widths.push(write_tfs(tfs, &mut data));
+        let doc_lens = docs.iter().map(|&doc| lens[doc as usize]);
+        counts.push(impacts::write(tfs, doc_lens, average, &mut pairs));
+        next = last + 1;
+        if (i + 1) % GROUP_BLOCKS == 0 || i + 1 == blocks {
+            crcs.extend_from_slice(&checksum::crc32c(&data[group_start..]).to_le_bytes());
+            group_start = data.len();
+        }
+    }
+    let start = out.len();
+    for part in [&lasts, &codes, &tf_widths, &counts, &data_starts, &crcs, &pairs] {
+        out.extend_from_slice(part);
+    }
+    let crc = checksum::crc32c(&out[start..]);
+    out.extend_from_slice(&crc.to_le_bytes());
+    let directory = out.len() - start;
+    out.extend_from_slice(&data);
+    LongLen { directory, data: data.len() }
+}
+
+fn write_docs(docs: &[u32], next: u32, data: &mut Vec<u8>) -> u8 {
+    let gaps = gaps(docs, next);
+    let width = width(&gaps);
+    let Ok(full) = <&[u32; BLOCK_LEN]>::try_from(&gaps[..]) else {
+        pack_stream(&gaps, width, data);
+        return width;
+    };
+    let words = bit_words(next, docs[BLOCK_LEN - 1]);
+    if 8 * words > block_bytes(width) {
+        pack(full, width, data);
+        return width;
+    }
+    let mut bits = vec![0u64; words];
+    for doc in docs {
+        let at = (doc - next) as usize;
+        bits[at / 64] |= 1 << (at % 64);
+    }
+    bits.iter().for_each(|word| data.extend_from_slice(&word.to_le_bytes()));
+    BITS
+}
+
+fn write_tfs(tfs: &[u32], data: &mut Vec<u8>) -> u8 {
+    let less: Vec<u32> = tfs.iter().map(|tf| tf - 1).collect();
+    let width = width(&less);
+    match <&[u32; BLOCK_LEN]>::try_from(&less[..]) {
+        Ok(full) => pack(full, width, data),
+        Err(_) => pack_stream(&less, width, data),
+    }
+    width
+}
+
+/// Words of the bitset from `next` to `last`.
+fn bit_words(next: u32, last: u32) -> usize {
+    (last.saturating_sub(next) as usize + 1).div_ceil(64)
+}
+
+/// Where the blocks of a list are and what they hold. Nothing is read before it is asked for.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Directory {
+    df: usize,
+    rows: u32,
+    blocks: usize,
+    groups: usize,
+    bytes: Bytes,
+    data_len: usize,
+}
+
+fn misplaced() -> FormatError {
+    FormatError::invalid(WHAT, "blocks out of place")
+}
+
+impl Directory {
+    /// The directory of a list of `df` documents; its checksum is the caller's to verify.
+    pub(crate) fn read(
+        bytes: Bytes,
+        df: usize,
+        data_len: usize,
+        rows: u32,
+    ) -> Result<Self, FormatError> {
+        let blocks = df.div_ceil(BLOCK_LEN);
+        let groups = blocks.div_ceil(GROUP_BLOCKS);
+        if bytes.len() < 7 * blocks + 8 * groups + 4 || df > rows as usize {
+            return Err(misplaced());
+        }
+        Ok(Self { df, rows, blocks, groups, bytes, data_len })
+    }
+
+    #[inline(always)]
+    fn number(&self, at: usize) -> u32 {
+        u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"))
+    }
+
+    /// The last document of `block`.
+    #[inline(always)]
+    pub(crate) fn last(&self, block: usize) -> u32 {
+        self.number(4 * block)
+    }
+
+    /// Last documents, four bytes each.
+    pub(crate) fn lasts(&self) -> &[[u8; 4]] {
+        self.bytes[..4 * self.blocks].as_chunks().0
+    }
+
+    #[inline(always)]
+    fn code(&self, block: usize) -> u8 {
+        self.bytes[4 * self.blocks + block]
+    }
+
+    #[inline(always)]
+    fn tf_width(&self, block: usize) -> u8 {
+        self.bytes[5 * self.blocks + block]
+    }
+
+    /// A column of four bytes a group: where its data begin, its checksum.
+    fn of_group(&self, column: usize, group: usize) -> u32 {
+        self.number(7 * self.blocks + 4 * (column * self.groups + group))
+    }
+
+    /// How many blocks there are.
+    #[inline(always)]
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks
+    }
+
+    /// Documents of `block`.
+    #[inline]
+    pub(crate) fn block_len(&self, block: usize) -> usize {
+        (self.df - block * BLOCK_LEN).min(BLOCK_LEN)
+    }
+
+    /// No document of `block` is below this.
+    #[inline]
+    pub(crate) fn first(&self, block: usize) -> u32 {
+        if block == 0 { 0 } else { self.last(block - 1).wrapping_add(1) }
+    }
+
+    /// Per block, its impact pairs.
+    pub(crate) fn impacts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut pairs = &self.bytes[7 * self.blocks + 8 * self.groups..];
+        self.bytes[6 * self.blocks..7 * self.blocks].iter().map(move |&count| {
+            let (own, rest) = pairs.split_at_checked(2 * usize::from(count)).unwrap_or_default();
+            pairs = rest;
+            own
+        })
+    }
+
+    /// The group `block` is in, its bytes in the data, and their checksum.
+    pub(crate) fn group(&self, block: usize) -> Result<(usize, Range<usize>, u32), FormatError> {
+        let group = block / GROUP_BLOCKS;
+        let start = self.of_group(0, group) as usize;
+        let end = if group + 1 < self.groups {
+            self.of_group(0, group + 1) as usize
+        } else {
+            self.data_len
+        };
+        if start > end || end > self.data_len {
+            return Err(misplaced());
+        }
+        Ok((group, start..end, self.of_group(1, group)))
+    }
+
+    fn doc_bytes(&self, block: usize) -> Result<usize, FormatError> {
+        match self.code(block) {
+            BITS if self.block_len(block) == BLOCK_LEN => {
+                Ok(8 * bit_words(self.first(block), self.last(block)))
+            }
+            width => self.number_bytes(block, width),
+        }
+    }
+
+    fn tf_bytes(&self, block: usize) -> Result<usize, FormatError> {
+        self.number_bytes(block, self.tf_width(block))
+    }
+
+    #[inline]
+    fn number_bytes(&self, block: usize, width: u8) -> Result<usize, FormatError> {
+        match self.block_len(block) {
+            _ if width > 32 => Err(FormatError::invalid(WHAT, format!("a width of {width} bits"))),
+            BLOCK_LEN => Ok(block_bytes(width)),
+            len => Ok(stream_bytes(len, width)),
+        }
+    }
+
+    /// The documents' bytes and the frequencies' bytes of `block`.
+    fn parts<'a>(&self, data: &'a [u8], block: usize) -> Result<(&'a [u8], &'a [u8]), FormatError> {
+        let group = block / GROUP_BLOCKS;
+        let mut start = self.of_group(0, group) as usize;
+        for block in group * GROUP_BLOCKS..block {
+            start += self.doc_bytes(block)? + self.tf_bytes(block)?;
+        }
+        let (docs, tfs) = (self.doc_bytes(block)?, self.tf_bytes(block)?);
+        let bytes = data.get(start..start + docs + tfs).ok_or_else(misplaced)?;
+        Ok(bytes.split_at(docs))
+    }
+
+    /// Reads the documents of `block`, whose group has been verified; returns how many.
+    pub(crate) fn docs(
+        &self,
+        data: &[u8],
+        block: usize,
+        out: &mut [u32; BLOCK_LEN],
+    ) -> Result<usize, FormatError> {
+        let len = self.block_len(block);
+        let (first, last, code) = (self.first(block), self.last(block), self.code(block));
+        if last >= self.rows || first > last {
+            return Err(misplaced());
+        }
+        let (bytes, _) = self.parts(data, block)?;
+        if code == BITS {
+            read_bits(bytes, first, out)?;
+        } else {
+            if len == BLOCK_LEN {
+                unpack(bytes, code, out);
+            } else {
+                unpack_stream(bytes, code, &mut out[..len]);
+            }
+            // 128 gaps of up to 24 bits from below 2^31 cannot pass 32 bits.
+            if len == BLOCK_LEN && code <= 24 && first < 1 << 31 {
+                sum_block(out, first);
+            } else {
+                sum_gaps(&mut out[..len], first, last + 1)?;
+            }
+        }
+        if out[len - 1] != last {
+            return Err(FormatError::invalid(BLOCK, "it does not end where its directory says"));
+        }
+        Ok(len)
+    }
+
+    /// Where `doc` is in `block`, if the block is a bitset: `Some(None)` if it is not there.
+    pub(crate) fn find_bit(
+        &self,
+        data: &[u8],
+        block: usize,
+        doc: u32,
+    ) -> Result<Option<Option<usize>>, FormatError> {
+        if self.code(block) != BITS || self.block_len(block) != BLOCK_LEN {
+            return Ok(None);
+        }
+        let (bytes, _) = self.parts(data, block)?;
+        let at = doc.wrapping_sub(self.first(block)) as usize;
+        let words: &[[u8; 8]] = bytes.as_chunks().0;
+        let Some(&word) = words.get(at / 64) else { return Ok(Some(None)) };
+        let word = u64::from_le_bytes(word);
+        if word >> (at % 64) & 1 == 0 {
+            return Ok(Some(None));
+        }
+        let before =
+            words[..at / 64].iter().map(|&word| u64::from_le_bytes(word).count_ones()).sum::<u32>();
+        let index = (before + (word & ((1 << (at % 64)) - 1)).count_ones()) as usize;
+        Ok(Some((index < BLOCK_LEN).then_some(index)))
+    }
+
+    /// Reads the frequencies of `block`.
+    pub(crate) fn tfs(
+        &self,
+        data: &[u8],
+        block: usize,
+        out: &mut [u32; BLOCK_LEN],
+    ) -> Result<(), FormatError> {
+        let len = self.block_len(block);
+        let (_, bytes) = self.parts(data, block)?;
+        let width = self.tf_width(block);
+        if len == BLOCK_LEN {
+            unpack(bytes, width, out);
+        } else {
+            unpack_stream(bytes, width, &mut out[..len]);
+        }
+        out.iter_mut().for_each(|tf| *tf = tf.wrapping_add(1));
+        Ok(())
+    }
+}
+
+fn read_bits(bytes: &[u8], first: u32, out: &mut [u32; BLOCK_LEN]) -> Result<(), FormatError> {
+    let mut at = 0;
+    for (i, word) in bytes.chunks_exact(8).enumerate() {
+        let mut word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+        let base = first + 64 * i as u32;
+        if at + word.count_ones() as usize > BLOCK_LEN {
+            return Err(FormatError::invalid(BLOCK, "more than 128 documents"));
+        }
+        while word != 0 {
+            out[at] = base + word.trailing_zeros();
+            at += 1;
+            word &= word - 1;
+        }
+    }
+    if at == BLOCK_LEN {
+        Ok(())
+    } else {
+        Err(FormatError::invalid(BLOCK, format!("{at} documents")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(docs: Vec<u32>) {
+        let rows = docs.last().unwrap() + 1;
+        let tfs: Vec<u32> = docs.iter().map(|doc| 1 + doc % 7).collect();
+        let lens = vec![10; rows as usize];
+        let list = List { docs, tfs, positions: vec![] };
+        let mut out = Vec::new();
+        let len = write(&list, &lens, 10.0, &mut out);
+        let (head, data) = out.split_at(len.directory);
+        let directory =
+            Directory::read(Bytes::copy_from_slice(head), list.docs.len(), data.len(), rows)
+                .unwrap();
+        let (mut docs, mut tfs) = (vec![], vec![]);
+        for block in 0..directory.blocks() {
+            let mut buffer = [0; BLOCK_LEN];
+            let len = directory.docs(data, block, &mut buffer).unwrap();
+            docs.extend_from_slice(&buffer[..len]);
+            directory.tfs(data, block, &mut buffer).unwrap();
+            tfs.extend_from_slice(&buffer[..len]);
+            let (_, range, crc) = directory.group(block).unwrap();
+            checksum::verify("test", &data[range], crc).unwrap();
+        }
+        assert_eq!((docs, tfs), (list.docs, list.tfs));
+    }
+
+    proptest! {
+        #[test]
+        fn lists_round_trip(gaps in prop::collection::vec(0u32..40, 129..700), dense in 0u32..40) {
+            let mut next = 0;
+            check(gaps.iter().map(|gap| {
+                let doc = next + gap.saturating_sub(dense);
+                next = doc + 1;
+                doc
+            }).collect());
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What is asked: a tree of conditions, and the text it can be written in.
+
+mod parse;
+pub(crate) mod plan;
+
+pub use parse::{ParseOptions, QueryError, parse_query};
+
+/// Whether a text's words must all occur or any will do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Operator {
+    /// At least one.
+    #[default]
+    Or,
+    /// Every one.
+    And,
+}
+
+/// A condition on the rows, and what makes one better than another.
+///
+/// Leaves name their field and hold text as a person wrote it; each field's own analyzer turns it into terms. A leaf whose
+/// text has no terms (only stop words, say) is left out of the [`Boolean`] around it; alone it matches nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Query {
+    /// Every row, each with score 1.
+    All,
+    /// No row.
+    Nothing,
+    /// One word; if the analyzer makes several of it, all of them side by side (in any place if no positions are kept).
+    Term {
+        /// The field.
+        field: String,
+        /// The word.
+        text: String,
+    },
+    /// The words of a text, any or all.
+    Match {
+        /// The field.
+        field: String,
+        /// The text.
+        text: String,
+        /// Any or all.
+        operator: Operator,
+    },
+    /// The words of a text in its order, with at most `slop` moves of one place between them.
+    Phrase {
+        /// The field.
+        field: String,
+        /// The text.
+        text: String,
+        /// Moves allowed; 0 is side by side.
+        slop: u32,
+    },
+    /// Every term that begins so, each row with score 1. Stemming does not apply; case follows the analyzer.
+    Prefix {
+        /// The field.
+        field: String,
+        /// How it begins.
+        text: String,
+    },
+    /// Conditions combined.
+    Boolean(Boolean),
+    /// A condition whose scores count `boost` times.
+    Boost {
+        /// The condition.
+        query: Box<Query>,
+        /// The factor: finite and not negative.
+        boost: f32,
+    },
+}
+
+/// Conditions combined: a row matches if it meets every `must` and `filter`, no `must_not`, and enough of `should`.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Boolean {
+    /// Required, and scored.
+    pub must: Vec<Query>,
+    /// Scored if met.
+    pub should: Vec<Query>,
+    /// Excluded.
+    pub must_not: Vec<Query>,
+    /// Required, not scored.
+    pub filter: Vec<Query>,
+    /// How many of `should` are enough; by default 1 if there is no `must` and no `filter`, else 0.
+    pub minimum_should_match: Option<u32>,
+}
+
+impl Query {
+    /// The words of `text` in `field`, any or all.
+    pub fn matching(field: impl Into<String>, text: impl Into<String>, operator: Operator) -> Self {
+        Self::Match { field: field.into(), text: text.into(), operator }
+    }
+
+    /// One word of `field`.
+    pub fn term(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::Term { field: field.into(), text: text.into() }
+    }
+
+    /// The words of `text` side by side in `field`.
+    pub fn phrase(field: impl Into<String>, text: impl Into<String>) -> Self {
+        Self::Phrase { field: field.into(), text: text.into(), slop: 0 }
+    }
+
+    /// This, with scores that count `boost` times.
+    pub fn boosted(self, boost: f32) -> Self {
+        Self::Boost { query: Box::new(self), boost }
+    }
+
+    /// Any of `queries`.
+    pub fn any(queries: Vec<Self>) -> Self {
+        Self::Boolean(Boolean { should: queries, ..Boolean::default() })
+    }
+
+    /// All of `queries`.
+    pub fn all(queries: Vec<Self>) -> Self {
+        Self::Boolean(Boolean { must: queries, ..Boolean::default() })
+    }
+
+    /// The fields it names, each once, in order of appearance.
+    pub fn fields(&self) -> Vec<&str> {
+        let mut fields = Vec::new();
+        self.collect_fields(&mut fields);
+        fields
+    }
+
+    fn collect_fields<'a>(&'a self, fields: &mut Vec<&'a str>) {
+        match self {
+            Self::All | Self::Nothing => {}
+            Self::Term { field, .. }
+            | Self::Match { field, .. }
+            | Self::Phrase { field, .. }
+            | Self::Prefix { field, .. } => {
+                if !fields.contains(&&field[..]) {
+                    fields.push(field);
+                }
+            }
+            Self::Boost { query, .. } => query.collect_fields(fields),
+            Self::Boolean(Boolean { must, should, must_not, filter, .. }) => {
+                let all = must.iter().chain(should).chain(must_not).chain(filter);
+                all.for_each(|query| query.collect_fields(fields));
+            }
+        }
+    }
+}

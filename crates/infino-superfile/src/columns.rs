@@ -1,0 +1,145 @@
+//! The Parquet body: row groups, and how each column is encoded in them.
+//!
+//! Pages are cut so that a row is cheap to fetch: the offset index says which page holds it, so a reader takes one page
+//! a column. Wide values (text, bytes, lists) get [`crate::SuperfileOptions::wide_page_bytes`], because a page is also
+//! what compression sees at once; numbers get narrower ones.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use infino_format::schema::IndexSet;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::basic::{Compression as Codec, Encoding, Type as Physical, ZstdLevel};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::properties::{
+    EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion,
+};
+use parquet::schema::types::ColumnDescriptor;
+
+use crate::options::Compression;
+use crate::schema::ID_COLUMN;
+use crate::spool::Spool;
+use crate::{SuperfileError, SuperfileOptions};
+
+/// The analyzer under which a text column holds keys rather than prose.
+const KEYWORD_ANALYZER: &str = "keyword-";
+
+/// Turns batches into row groups, held in a spool until the file's other parts are ready.
+pub(crate) struct BodyWriter {
+    writer: ArrowWriter<Spool>,
+}
+
+/// A finished body.
+pub(crate) struct Body {
+    spool: Spool,
+    /// Bytes of it, Parquet's leading magic included.
+    pub(crate) len: u64,
+    /// Where its row groups and pages stand.
+    pub(crate) metadata: ParquetMetaData,
+}
+
+impl BodyWriter {
+    pub(crate) fn new(
+        schema: &SchemaRef,
+        indexes: &IndexSet,
+        options: &SuperfileOptions,
+    ) -> Result<Self, SuperfileError> {
+        let properties = properties(schema, indexes, options)?;
+        let spool = Spool::new(options.memory_bytes / 4, options.scratch_dir.clone());
+        let writer = ArrowWriter::try_new_with_options(
+            spool,
+            Arc::clone(schema),
+            ArrowWriterOptions::new().with_properties(properties),
+        )?;
+        Ok(Self { writer })
+    }
+
+    pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<(), SuperfileError> {
+        Ok(self.writer.write(batch)?)
+    }
+
+    pub(crate) fn finish(mut self) -> Result<Body, SuperfileError> {
+        self.writer.flush()?;
+        self.writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
+        let len = self.writer.bytes_written() as u64;
+        // Parquet's own footer goes behind `len` and is dropped: sections will stand there.
+        let metadata = self.writer.finish()?;
+        self.writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
+        let spool = std::mem::replace(self.writer.inner_mut(), Spool::new(0, None));
+        Ok(Body { spool, len, metadata })
+    }
+}
+
+impl Body {
+    pub(crate) fn copy_to(
+        &mut self,
+        out: &mut (dyn std::io::Write + Send),
+    ) -> Result<(), SuperfileError> {
+        self.spool.copy_to(self.len, out)
+    }
+}
+
+fn properties(
+    schema: &SchemaRef,
+    indexes: &IndexSet,
+    options: &SuperfileOptions,
+) -> Result<WriterProperties, SuperfileError> {
+    let compression = match options.compression {
+        Compression::Zstd(level) => Codec::ZSTD(ZstdLevel::try_new(level.into())?),
+        Compression::Lz4 => Codec::LZ4_RAW,
+        Compression::Uncompressed => Codec::UNCOMPRESSED,
+    };
+    let group_bytes = options.row_group_bytes.min(options.memory_bytes / 2).max(1);
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(concat!("infino version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(compression)
+        .set_max_row_group_row_count(Some(options.row_group_rows.max(1)))
+        .set_max_row_group_bytes(Some(group_bytes))
+        .set_dictionary_page_size_limit(options.dictionary_bytes.max(1))
+        .set_data_page_size_limit(options.narrow_page_bytes.max(1));
+    let parquet = ArrowSchemaConverter::new().convert(schema)?;
+    for (leaf, column) in parquet.columns().iter().enumerate() {
+        let root = schema.field(parquet.get_column_root_idx(leaf));
+        builder = encode(builder, column, root.name(), root.data_type(), indexes, options);
+    }
+    Ok(builder.build())
+}
+
+/// Says how one leaf column is written.
+fn encode(
+    mut builder: WriterPropertiesBuilder,
+    column: &ColumnDescriptor,
+    name: &str,
+    data_type: &DataType,
+    indexes: &IndexSet,
+    options: &SuperfileOptions,
+) -> WriterPropertiesBuilder {
+    let path = column.path().clone();
+    let text = indexes.text.iter().find(|index| index.column == name);
+    let keyword = text.is_some_and(|index| index.analyzer.starts_with(KEYWORD_ANALYZER));
+    let nested = data_type.is_nested();
+    let bytes = column.physical_type() == Physical::BYTE_ARRAY;
+    if bytes || nested {
+        builder = builder
+            .set_column_data_page_size_limit(path.clone(), options.wide_page_bytes.max(1))
+            // Bounds of every page of long values would outweigh what they prune.
+            .set_column_statistics_enabled(
+                path.clone(),
+                if keyword { EnabledStatistics::Page } else { EnabledStatistics::Chunk },
+            );
+    }
+    let float = matches!(column.physical_type(), Physical::FLOAT | Physical::DOUBLE);
+    if float && options.byte_stream_split {
+        builder = builder.set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT);
+    }
+    let vector = matches!(data_type, DataType::FixedSizeList(item, _)
+        if item.data_type().is_floating());
+    if name == ID_COLUMN || vector || (text.is_some() && !keyword) {
+        // Values that do not repeat: a dictionary would be built, then given up.
+        builder = builder.set_column_dictionary_enabled(path, false);
+    }
+    builder
+}

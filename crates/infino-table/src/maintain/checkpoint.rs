@@ -1,0 +1,48 @@
+//! The log folded into the manifest, so that heads stay short and opening stays cheap.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use infino_manifest::checkpoint;
+use infino_wal::tail;
+
+use crate::{Table, TableError};
+
+impl Table {
+    /// Folds the records since the last checkpoint into a new one; returns whether there was anything to fold.
+    ///
+    /// Losing the race to another fold is no error: the log is short then.
+    ///
+    /// # Errors
+    /// Storage errors; the table is as it was, some objects may be garbage.
+    pub async fn checkpoint(&self) -> Result<bool, TableError> {
+        let inner = &self.inner;
+        let started = Instant::now();
+        let head = inner.log.refresh().await?.head;
+        if head.checkpoint_version() == head.version {
+            return Ok(false);
+        }
+        let snapshot = self.snapshot().advance(&*inner.store, &inner.root, &head).await?;
+        let folded = checkpoint::fold(&*inner.store, &inner.root, &head, &snapshot).await?;
+        inner.log.publish(&folded.checkpoint, folded.epoch).await?;
+        tracing::debug!(
+            version = head.version,
+            objects = folded.objects,
+            bytes = folded.bytes,
+            "checkpoint"
+        );
+        inner.publish(Arc::new(folded.snapshot), started);
+        Ok(true)
+    }
+
+    /// Folds if the log has grown so long that readers and writers would feel it.
+    pub(crate) async fn checkpoint_if_due(&self) {
+        if !tail::wants_fold(&self.inner.log.current().head) {
+            return;
+        }
+        // The commit before it is durable whatever becomes of this; the next commit tries again.
+        if let Err(error) = self.checkpoint().await {
+            tracing::warn!(%error, "a checkpoint failed");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Where CPU work runs: a rayon pool beside the async runtime, so that neither waits for the other.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::TableError;
+
+/// The CPU pool of a connection; tables share it.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    pool: Arc<rayon::ThreadPool>,
+}
+
+impl Runtime {
+    /// A pool of `threads`; as many as the machine has cores if 0.
+    ///
+    /// # Errors
+    /// [`TableError::Local`] if the threads cannot be started.
+    pub fn new(threads: usize) -> Result<Self, TableError> {
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|i| format!("infino-cpu-{i}"))
+            .build()
+            .map_err(|error| TableError::Local {
+                what: "starting the CPU pool",
+                source: std::io::Error::other(error),
+            })?;
+        Ok(Self { pool: Arc::new(pool) })
+    }
+
+    /// Threads in the pool.
+    pub fn threads(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
+    /// Runs `work` on the pool; a panic in it goes on in the caller.
+    pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let (send, receive) = oneshot::channel();
+        self.pool.spawn(move || {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+            // The caller may have been cancelled; then nobody wants the answer.
+            let _ = send.send(result);
+        });
+        match receive.await.expect("the pool runs what it accepts") {
+            Ok(value) => value,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}

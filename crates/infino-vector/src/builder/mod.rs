@@ -1,0 +1,291 @@
+//! From vectors to one section of bytes.
+//!
+//! Rows are rotated as they come and held in [`rows`], in memory or in a scratch file. When all are there, a sample
+//! trains the centroids, every row goes to its nearest, and [`encode`] turns list after list into codes and payload.
+//! [`calibrate`] then asks the codes how many lists a recall takes, and the section is written front to back.
+
+mod calibrate;
+mod encode;
+mod rows;
+
+use std::io::Write;
+
+use bytes::Bytes;
+use infino_format::DocId;
+use infino_format::schema::RerankCodec;
+use rayon::ThreadPoolBuilder;
+use rayon::prelude::*;
+
+use crate::kmeans::{self, Assigner, Centroids};
+use crate::layout::{Calibration, Header, Layout, ProbeOrder};
+use crate::random::SplitMix64;
+use crate::rotation::Rotation;
+use crate::search::query::scale;
+use crate::{BuildOptions, IvfSpec, VectorError};
+use encode::Encoded;
+use rows::Rows;
+
+/// The stream of the seed that the training sample is drawn from.
+const SAMPLE: u64 = 3;
+/// Rows drawn for each centroid to train it with.
+const SAMPLE_PER_LIST: usize = 256;
+/// Bytes of rows drawn at most.
+const SAMPLE_BYTES_MAX: usize = 384 << 20;
+/// Bytes of rows that are assigned to lists at a time.
+const ASSIGN_BYTES: usize = 64 << 20;
+/// A list is split when it is longer than the mean by more than this factor.
+const LIST_ROWS_EXCESS: usize = 4;
+/// Lists that one is split into at most.
+const SPLIT_MAX: usize = 64;
+/// The stream of the seed that splits are drawn from.
+const SPLIT: u64 = 6;
+/// Rows that a list has at least on average, unless the spec says otherwise.
+const LIST_ROWS_MIN: f64 = 64.0;
+
+/// What a build made, beside the bytes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Built {
+    /// Bytes of the section.
+    pub len: u64,
+    /// How many of its first bytes open it.
+    pub open_len: u64,
+    /// Rows that have a vector.
+    pub vectors: u32,
+    /// Their mean, of the vectors scaled to length 1 under cosine; zeros if there are none.
+    pub centroid: Vec<f32>,
+    /// No vector is farther from the mean than this (Euclidean).
+    pub radius: f32,
+}
+
+/// Builds one index: vectors in, one section of bytes out.
+///
+/// The bytes depend on the spec and the vectors alone, not on threads, memory or how they are written.
+pub struct IvfBuilder {
+    spec: IvfSpec,
+    options: BuildOptions,
+    rotation: Rotation,
+    rows: Rows,
+    docs: Vec<DocId>,
+    sum: Vec<f64>,
+    record: Vec<f32>,
+}
+
+impl IvfBuilder {
+    /// Starts an index.
+    ///
+    /// # Errors
+    /// [`VectorError::Spec`] if there can be no such index.
+    pub fn new(spec: IvfSpec, options: BuildOptions) -> Result<Self, VectorError> {
+        spec.check()?;
+        let rotation = Rotation::new(spec.dim, spec.seed);
+        // The payload of codec F32 is the vector as it came, so it is kept beside the rotated one.
+        let width = if spec.rerank == RerankCodec::F32 { 2 * spec.dim } else { spec.dim };
+        let rows = Rows::new(width, &options);
+        let sum = vec![0.0; spec.dim];
+        Ok(Self { spec, options, rotation, rows, docs: Vec::new(), sum, record: Vec::new() })
+    }
+
+    /// Adds the vector of row `doc`. Rows come in ascending order; those left out have no vector.
+    ///
+    /// # Errors
+    /// [`VectorError::Vector`] if the vector has another dimension, a coordinate that is not finite, or no direction under
+    /// cosine, or if the row does not follow the last one; the builder goes on as if it had not been offered.
+    /// [`VectorError::Scratch`] if scratch space fails; the builder is then of no more use.
+    pub fn push(&mut self, doc: DocId, vector: &[f32]) -> Result<(), VectorError> {
+        let refuse = |problem| Err(VectorError::Vector { doc, problem });
+        if let Some(&last) = self.docs.last().filter(|&&last| doc <= last) {
+            return refuse(format!("it comes after row {last}; push rows in ascending order"));
+        }
+        if doc == DocId::MAX {
+            return refuse("row numbers end before it; start another index".into());
+        }
+        let scale = match scale(self.spec.metric, self.spec.dim, vector) {
+            Ok(scale) => scale,
+            Err(problem) => return refuse(problem),
+        };
+        self.record.clear();
+        self.record.extend(vector.iter().map(|x| x * scale));
+        let scaled = self.record.clone();
+        self.rotation.apply(&mut self.record);
+        if self.spec.rerank == RerankCodec::F32 {
+            self.record.extend_from_slice(vector);
+        }
+        self.rows.push(&self.record)?;
+        self.docs.push(doc);
+        self.sum.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += f64::from(x));
+        Ok(())
+    }
+
+    /// Rows pushed so far.
+    pub fn len(&self) -> u32 {
+        self.docs.len() as u32
+    }
+
+    /// Whether none was.
+    pub fn is_empty(&self) -> bool {
+        self.docs.is_empty()
+    }
+
+    /// Builds the index in memory.
+    ///
+    /// # Errors
+    /// As [`IvfBuilder::finish_to`].
+    pub fn finish(self) -> Result<(Vec<u8>, Built), VectorError> {
+        let mut section = Vec::new();
+        let built = self.finish_to(&mut section)?;
+        Ok((section, built))
+    }
+
+    /// Builds the index and writes it to `out`, front to back.
+    ///
+    /// # Errors
+    /// [`VectorError::Scratch`], [`VectorError::Write`] or [`VectorError::Threads`] if the system refuses.
+    pub fn finish_to(self, out: &mut dyn Write) -> Result<Built, VectorError> {
+        let ready = if self.options.threads == 0 {
+            self.build()?
+        } else {
+            let pool = ThreadPoolBuilder::new()
+                .num_threads(self.options.threads)
+                .build()
+                .map_err(|error| VectorError::Threads { problem: error.to_string() })?;
+            pool.install(|| self.build())?
+        };
+        out.write_all(&ready.layout.encode()).map_err(VectorError::Write)?;
+        out.write_all(&ready.codes).map_err(VectorError::Write)?;
+        out.write_all(&ready.positions).map_err(VectorError::Write)?;
+        ready.payload.write_to(out)?;
+        out.flush().map_err(VectorError::Write)?;
+        Ok(ready.built)
+    }
+
+    fn build(mut self) -> Result<Ready, VectorError> {
+        self.rows.seal()?;
+        let lists = self.lists()?;
+        let mut mean: Vec<f32> =
+            self.sum.iter().map(|sum| (sum / self.docs.len().max(1) as f64) as f32).collect();
+        let centroid = mean.clone();
+        self.rotation.apply(&mut mean);
+        let Encoded { lists, centroids, order, codes, payload, radius } =
+            encode::encode(&self.spec, &self.options, &self.rows, &self.docs, lists, &mean)?;
+        let header = Header {
+            metric: self.spec.metric,
+            rerank: self.spec.rerank,
+            dim: self.spec.dim,
+            rows: self.docs.len() as u32,
+            doc_end: self.docs.last().map_or(0, |last| last + 1),
+            seed: self.spec.seed,
+            target_recall: self.spec.target_recall,
+            order: ProbeOrder { mean: 0.0, spread: 0.0 },
+            calibration: Calibration::default(),
+        };
+        let mut layout = Layout::new(header, lists, Bytes::from(centroids));
+        calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;
+        let docs = order.iter().map(|&row| self.docs[row as usize]);
+        let positions = layout.positions.map_or(Vec::new(), |positions| positions.encode(docs));
+        let built = Built {
+            len: layout.section_len,
+            open_len: layout.open_len,
+            vectors: layout.header.rows,
+            centroid,
+            radius,
+        };
+        Ok(Ready { layout, codes, positions, payload, built })
+    }
+
+    /// The rows of each list, ascending; no list is empty.
+    fn lists(&self) -> Result<Vec<Vec<u32>>, VectorError> {
+        let (rows, dim) = (self.docs.len(), self.spec.dim);
+        if rows == 0 {
+            return Ok(Vec::new());
+        }
+        let wanted = match self.spec.nlist {
+            Some(nlist) => nlist as usize,
+            None => nlist(rows),
+        };
+        let drawn = (wanted * SAMPLE_PER_LIST).min(SAMPLE_BYTES_MAX / (4 * dim)).max(wanted);
+        let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(rows, drawn);
+        let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
+        let drawn = sample.len();
+        let sample = self.rows.gather(&sample, dim)?;
+        let refs: Vec<&[f32]> = sample.chunks_exact(dim).collect();
+        let mut centroids = kmeans::train(dim, &refs, wanted, self.spec.seed);
+        drop(sample);
+        if drawn < rows {
+            // What the sample was too small for, all rows together can tell.
+            let list_of = self.assign(&centroids)?;
+            centroids = Centroids::new(
+                dim,
+                self.means(&kmeans::members(centroids.len(), &list_of), &centroids)?,
+            );
+        }
+        let list_of = self.assign(&centroids)?;
+        let mut lists = kmeans::members(centroids.len(), &list_of);
+        lists.retain(|list| !list.is_empty());
+        // Lists asked for by number stay as many.
+        if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
+    }
+
+    /// The nearest list of each row.
+    fn assign(&self, centroids: &Centroids) -> Result<Vec<u32>, VectorError> {
+        let assigner = Assigner::new(centroids, self.spec.seed);
+        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * self.spec.dim)).max(1));
+        let mut list_of = Vec::with_capacity(rows);
+        for start in (0..rows).step_by(chunk) {
+            let ids: Vec<u32> = (start..rows.min(start + chunk)).map(|row| row as u32).collect();
+            let gathered = self.rows.gather(&ids, self.spec.dim)?;
+            let refs: Vec<&[f32]> = gathered.chunks_exact(self.spec.dim).collect();
+            list_of.extend(assigner.assign(&refs));
+        }
+        Ok(list_of)
+    }
+
+    /// The means of `lists`; one without rows keeps its centroid.
+    fn means(&self, lists: &[Vec<u32>], centroids: &Centroids) -> Result<Vec<f32>, VectorError> {
+        let dim = self.spec.dim;
+        let mut points = centroids.points.clone();
+        points.par_chunks_exact_mut(dim).zip(lists).try_for_each(|(point, list)| {
+            if !list.is_empty() {
+                let rows = self.rows.gather(list, dim)?;
+                kmeans::mean(rows.chunks_exact(dim), point);
+            }
+            Ok::<_, VectorError>(())
+        })?;
+        Ok(points)
+    }
+
+    /// Splits lists that are much longer than the others, so that no query pays for one.
+    fn split(&self, lists: Vec<Vec<u32>>) -> Result<Vec<Vec<u32>>, VectorError> {
+        let mean = (self.docs.len() / lists.len()).max(LIST_ROWS_MIN as usize);
+        let mut even = Vec::with_capacity(lists.len());
+        for list in lists {
+            if list.len() <= LIST_ROWS_EXCESS * mean {
+                even.push(list);
+                continue;
+            }
+            let gathered = self.rows.gather(&list, self.spec.dim)?;
+            let rows: Vec<&[f32]> = gathered.chunks_exact(self.spec.dim).collect();
+            let mut random = SplitMix64::new(self.spec.seed, SPLIT);
+            let parts = (list.len() / mean).min(SPLIT_MAX);
+            let centroids = kmeans::flat(self.spec.dim, &rows, parts, &mut random);
+            let parts = kmeans::members(centroids.len(), &kmeans::assign_all(&centroids, &rows));
+            let rows_of = |part: Vec<u32>| part.into_iter().map(|i| list[i as usize]).collect();
+            even.extend(parts.into_iter().filter(|part| !part.is_empty()).map(rows_of));
+        }
+        Ok(even)
+    }
+}
+
+/// About four times the root: scanning codes and ordering lists then cost alike.
+fn nlist(rows: usize) -> usize {
+    let rows = rows as f64;
+    ((4.096 * rows.sqrt()).min(rows / LIST_ROWS_MIN).round() as usize).max(1)
+}
+
+/// A section whose parts are all known.
+struct Ready {
+    layout: Layout,
+    codes: Vec<u8>,
+    positions: Vec<u8>,
+    payload: encode::Payload,
+    built: Built,
+}

@@ -1,0 +1,189 @@
+//! Every kernel in plain Rust: its definition, and the oracle of the others.
+
+use super::BLOCK_ROWS;
+
+/// Independent sums of a float kernel; part of its definition, since float addition does not associate.
+pub(super) const LANES: usize = 32;
+/// Independent sums of each product of [`dot_tile`].
+pub(super) const TILE_LANES: usize = 16;
+
+/// For each row of a block, the sum over its code's nibbles of the table entry that the nibble picks.
+///
+/// `codes` is the block transposed: byte `i` of all `width` rows, then byte `i + 1`; the low nibble of byte `i` looks into
+/// entries `32 i..` of `table`, the high one into `32 i + 16..`. No entry passes 63, and sums of a row stay below 2^16.
+/// `width` is a multiple of 8; sums past it are unspecified.
+pub(crate) fn scan_block(codes: &[u8], width: usize, table: &[u8], sums: &mut [u16; BLOCK_ROWS]) {
+    check_scan(codes, width, table);
+    sums.fill(0);
+    for (column, entries) in codes.chunks_exact(width).zip(table.chunks_exact(32)) {
+        for (sum, &byte) in sums.iter_mut().zip(column) {
+            let (low, high) = (byte as usize & 15, byte as usize >> 4);
+            *sum += u16::from(entries[low]) + u16::from(entries[16 + high]);
+        }
+    }
+}
+
+pub(super) fn check_scan(codes: &[u8], width: usize, table: &[u8]) {
+    assert!(width > 0 && width.is_multiple_of(8) && width <= BLOCK_ROWS, "a block is 8 to 64 wide");
+    assert_eq!(codes.len() * 32, table.len() * width, "32 entries a byte of code");
+}
+
+/// What the estimates of a list share for one query; see [`crate::rabitq`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounding {
+    pub(crate) base: f32,
+    pub(crate) error: f32,
+    /// `⟨s, q⟩ = delta (2 sum − total)`.
+    pub(crate) delta: f32,
+    pub(crate) total: i32,
+    /// Rows whose lower bound passes this are of no interest.
+    pub(crate) worst: f32,
+}
+
+/// For each row of a block, `base + add − mul (⟨s, q⟩ + error)`; bit `i` of the result says that row `i` is of interest.
+///
+/// `adds` and `muls` are little-endian floats, as many as the block is wide, a multiple of 8; bounds past it are
+/// unspecified.
+pub(crate) fn lower_bounds(
+    sums: &[u16; BLOCK_ROWS],
+    adds: &[u8],
+    muls: &[u8],
+    bounding: &Bounding,
+    lowers: &mut [f32; BLOCK_ROWS],
+) -> u64 {
+    check_bounds(adds, muls);
+    let mut mask = 0;
+    for (i, (add, mul)) in adds.chunks_exact(4).zip(muls.chunks_exact(4)).enumerate() {
+        let (add, mul) = (float(add), float(mul));
+        let inner = bounding.delta * (2 * i32::from(sums[i]) - bounding.total) as f32;
+        let lower = (bounding.base + add) - mul * (inner + bounding.error);
+        lowers[i] = lower;
+        mask |= u64::from(lower <= bounding.worst) << i;
+    }
+    mask
+}
+
+pub(super) fn check_bounds(adds: &[u8], muls: &[u8]) {
+    assert_eq!(adds.len(), muls.len(), "two factors a row");
+    assert!(
+        adds.len().is_multiple_of(32) && adds.len() <= 4 * BLOCK_ROWS,
+        "a block is 8 to 64 wide"
+    );
+}
+
+/// Inner product.
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "vectors of one index share a dimension");
+    sum(a.len(), |i, sum| a[i].mul_add(b[i], sum))
+}
+
+/// Squared Euclidean distance.
+pub(crate) fn l2(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len(), "vectors of one index share a dimension");
+    sum(a.len(), |i, sum| {
+        let difference = a[i] - b[i];
+        difference.mul_add(difference, sum)
+    })
+}
+
+/// Inner product of a query with `step` times a 16-bit code, two bytes a dimension, low byte first.
+pub(crate) fn dot_sq(query: &[f32], code: &[u8], step: f32) -> f32 {
+    assert_eq!(query.len() * 2, code.len(), "two bytes a dimension");
+    step * sum(query.len(), |i, sum| query[i].mul_add(sq(code, i), sum))
+}
+
+/// Squared Euclidean distance of a query from `step` times a 16-bit code.
+pub(crate) fn l2_sq(query: &[f32], code: &[u8], step: f32) -> f32 {
+    assert_eq!(query.len() * 2, code.len(), "two bytes a dimension");
+    sum(query.len(), |i, sum| {
+        let difference = (-step).mul_add(sq(code, i), query[i]);
+        difference.mul_add(difference, sum)
+    })
+}
+
+fn sq(code: &[u8], i: usize) -> f32 {
+    f32::from(i16::from_le_bytes([code[2 * i], code[2 * i + 1]]))
+}
+
+fn float(bytes: &[u8]) -> f32 {
+    f32::from_le_bytes(bytes.try_into().expect("4 bytes"))
+}
+
+/// Folds `term` over [`LANES`] sums, index `i` into sum `i % LANES`, and adds these up pairwise.
+#[inline(always)]
+fn sum(len: usize, term: impl Fn(usize, f32) -> f32) -> f32 {
+    let mut sums = [0.0f32; LANES];
+    for i in 0..len {
+        sums[i % LANES] = term(i, sums[i % LANES]);
+    }
+    halve(&mut sums)
+}
+
+/// Adds the upper half to the lower until one is left.
+pub(super) fn halve(sums: &mut [f32]) -> f32 {
+    let mut width = sums.len() / 2;
+    while width > 0 {
+        for i in 0..width {
+            sums[i] += sums[i + width];
+        }
+        width /= 2;
+    }
+    sums[0]
+}
+
+/// Inner products of a query with each of `rows`, vectors of signed bytes that follow each other.
+pub(crate) fn dot_i8(query: &[i8], rows: &[u8], out: &mut [i32]) {
+    assert_eq!(query.len() * out.len(), rows.len(), "vectors of one index share a dimension");
+    for (out, row) in out.iter_mut().zip(rows.chunks_exact(query.len())) {
+        *out = query.iter().zip(row).map(|(&a, &b)| i32::from(a) * i32::from(b as i8)).sum();
+    }
+}
+
+/// Inner products of each of `rows` with each of `points`, which follow each other; those of a row follow each other in `out`.
+pub(crate) fn dot_tile(rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
+    let dim = check_tile(rows, points, out);
+    for (row, out) in rows.iter().zip(out.chunks_exact_mut((points.len() / dim).max(1))) {
+        for (point, out) in points.chunks_exact(dim).zip(out) {
+            let mut sums = [0.0; TILE_LANES];
+            for i in 0..dim {
+                sums[i % TILE_LANES] = row[i].mul_add(point[i], sums[i % TILE_LANES]);
+            }
+            *out = halve(&mut sums);
+        }
+    }
+}
+
+/// The dimension of a product of tiles.
+pub(super) fn check_tile(rows: &[&[f32]], points: &[f32], out: &[f32]) -> usize {
+    let dim = rows.first().map_or(1, |row| row.len());
+    assert!(dim > 0 && points.len().is_multiple_of(dim), "vectors share a dimension");
+    assert!(rows.iter().all(|row| row.len() == dim), "vectors share a dimension");
+    assert_eq!(out.len(), rows.len() * (points.len() / dim), "one product a pair");
+    dim
+}
+
+/// The Walsh–Hadamard transform without its factor 1 / √len; the length is a power of two from 8.
+#[inline(always)]
+pub(crate) fn hadamard(x: &mut [f32]) {
+    assert!(x.len() >= 8 && x.len().is_power_of_two());
+    for eight in x.chunks_exact_mut(8) {
+        let v: &mut [f32; 8] = eight.try_into().expect("chunks of 8");
+        for step in [1, 2, 4] {
+            let mut out = [0.0; 8];
+            for i in 0..8 {
+                out[i] = if i & step == 0 { v[i] + v[i ^ step] } else { v[i ^ step] - v[i] };
+            }
+            *v = out;
+        }
+    }
+    let mut step = 8;
+    while step < x.len() {
+        for pair in x.chunks_exact_mut(2 * step) {
+            let (head, tail) = pair.split_at_mut(step);
+            for (a, b) in head.iter_mut().zip(tail) {
+                (*a, *b) = (*a + *b, *a - *b);
+            }
+        }
+        step *= 2;
+    }
+}

@@ -1,0 +1,148 @@
+//! Every width that this CPU has gives the scalar result, bit for bit.
+
+use super::*;
+use crate::random::SplitMix64;
+
+fn bytes(random: &mut SplitMix64, len: usize) -> Vec<u8> {
+    (0..len).map(|_| random.next() as u8).collect()
+}
+
+fn floats(random: &mut SplitMix64, len: usize) -> Vec<f32> {
+    (0..len).map(|_| (random.below(2_000_001) as f32 - 1e6) * 3.1e-6).collect()
+}
+
+/// Calls a kernel at every width there is and compares what `$run` says of it.
+macro_rules! check_widths {
+    ($run:ident) => {{
+        let expected = $run!(scalar,);
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(cpu) = avx2::Avx2::detect() {
+                assert_eq!($run!(avx2, cpu,), expected, "AVX2");
+            }
+            if let Some(cpu) = avx512::Avx512::detect() {
+                assert_eq!($run!(avx512, cpu,), expected, "AVX-512");
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(cpu) = neon::Neon::detect() {
+            assert_eq!($run!(neon, cpu,), expected, "NEON");
+        }
+    }};
+}
+
+#[test]
+fn block_scans_agree() {
+    let mut random = SplitMix64::new(1, 1);
+    for code_len in [1, 2, 3, 16, 33, 96, 512] {
+        for width in (8..=64).step_by(8) {
+            let codes = bytes(&mut random, code_len * width);
+            let cap = (65_535 / (2 * code_len)).min(63) as u64;
+            let table: Vec<u8> = (0..code_len * 32).map(|_| random.below(cap + 1) as u8).collect();
+            macro_rules! run {
+                ($module:ident, $($cpu:ident,)?) => {{
+                    let mut sums = [7; BLOCK_ROWS];
+                    $module::scan_block($($cpu,)? &codes, width, &table, &mut sums);
+                    sums[..width].to_vec()
+                }};
+            }
+            check_widths!(run);
+        }
+    }
+}
+
+#[test]
+fn bounds_agree() {
+    let mut random = SplitMix64::new(2, 1);
+    for width in (8..=64).step_by(8) {
+        let sums: [u16; BLOCK_ROWS] = std::array::from_fn(|_| random.next() as u16);
+        let le = |x: Vec<f32>| x.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>();
+        let (adds, muls) = (le(floats(&mut random, width)), le(floats(&mut random, width)));
+        let bounding = Bounding { base: 0.3, error: 0.7, delta: 1.3e-4, total: 40_000, worst: 1.0 };
+        macro_rules! run {
+            ($module:ident, $($cpu:ident,)?) => {{
+                let mut lowers = [0.0; BLOCK_ROWS];
+                let mask =
+                    $module::lower_bounds($($cpu,)? &sums, &adds, &muls, &bounding, &mut lowers);
+                (mask, lowers[..width].to_vec())
+            }};
+        }
+        check_widths!(run);
+    }
+}
+
+#[test]
+fn float_sums_agree() {
+    let mut random = SplitMix64::new(3, 1);
+    for dim in [1, 16, 17, 31, 32, 33, 50, 64, 100, 383, 384, 1000] {
+        let (a, b) = (floats(&mut random, dim), floats(&mut random, dim));
+        let code = bytes(&mut random, 2 * dim);
+        macro_rules! run {
+            ($module:ident, $($cpu:ident,)?) => {
+                [
+                    $module::dot($($cpu,)? &a, &b),
+                    $module::l2($($cpu,)? &a, &b),
+                    $module::dot_sq($($cpu,)? &a, &code, 0.01),
+                    $module::l2_sq($($cpu,)? &a, &code, 0.01),
+                ]
+                .map(f32::to_bits)
+            };
+        }
+        check_widths!(run);
+    }
+}
+
+#[test]
+fn tiles_agree() {
+    let mut random = SplitMix64::new(4, 1);
+    for dim in [1, 16, 19, 40, 384] {
+        for (height, breadth) in [(1, 1), (4, 4), (5, 3), (9, 14)] {
+            let rows = floats(&mut random, height * dim);
+            let rows: Vec<&[f32]> = rows.chunks_exact(dim).collect();
+            let points = floats(&mut random, breadth * dim);
+            macro_rules! run {
+                ($module:ident, $($cpu:ident,)?) => {{
+                    let mut out = vec![0.0; height * breadth];
+                    $module::dot_tile($($cpu,)? &rows, &points, &mut out);
+                    out
+                }};
+            }
+            check_widths!(run);
+        }
+    }
+}
+
+#[test]
+fn byte_products_agree() {
+    let mut random = SplitMix64::new(5, 1);
+    for dim in [1, 16, 63, 64, 65, 100, 768, 4096] {
+        for rows in [1, 3, 4, 9] {
+            let query: Vec<i8> = bytes(&mut random, dim).into_iter().map(|x| x as i8).collect();
+            let rows = bytes(&mut random, rows * dim);
+            macro_rules! run {
+                ($module:ident, $($cpu:ident,)?) => {{
+                    let mut out = vec![0; rows.len() / dim];
+                    $module::dot_i8($($cpu,)? &query, &rows, &mut out);
+                    out
+                }};
+            }
+            check_widths!(run);
+        }
+    }
+}
+
+#[test]
+fn transforms_agree() {
+    let mut random = SplitMix64::new(6, 1);
+    for len in [8, 16, 64, 512] {
+        let x = floats(&mut random, len);
+        macro_rules! run {
+            ($module:ident, $($cpu:ident,)?) => {{
+                let mut x = x.clone();
+                $module::hadamard($($cpu,)? &mut x);
+                x
+            }};
+        }
+        check_widths!(run);
+    }
+}

@@ -1,0 +1,82 @@
+//! From a query to its neighbours: route, scan, rerank.
+//!
+//! [`route`] orders the lists by how near their rows may be. [`scan`] estimates the distance of every row of the first
+//! lists and keeps those that the bounds of their estimates do not rule out. [`rerank`] scores these by their payload,
+//! most promising first, until no other can be among the nearest. In memory the three run at once; over ranges
+//! [`fetch`] runs the same steps with a round of reads before each of the last two.
+
+pub(crate) mod fetch;
+pub(crate) mod query;
+mod ranges;
+pub(crate) mod rerank;
+mod resident;
+pub(crate) mod route;
+pub(crate) mod scan;
+
+pub use fetch::Search;
+pub(crate) use query::Query;
+pub(crate) use resident::resident;
+
+use infino_format::DocSet;
+use infino_format::schema::RerankCodec;
+
+use crate::SearchParams;
+use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Layout};
+
+/// So many allowed rows at most are scored one by one, whatever the codes would cost.
+const FEW_ROWS: f64 = 64.0;
+/// Codes that can be scanned in the time that one row takes to be looked up and scored by its payload.
+const CODES_PER_ROW: f64 = 24.0;
+
+/// How a search goes about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plan {
+    /// No row can be found.
+    Nothing,
+    /// Score the payload of every row that counts.
+    All,
+    /// Visit so many lists, then more while rows are missing.
+    Probe { lists: usize },
+}
+
+impl Plan {
+    pub(crate) fn new(layout: &Layout, params: &SearchParams, allowed: Option<&DocSet>) -> Self {
+        let rows = layout.header.rows;
+        let counts = allowed.map_or(rows, |allowed| allowed.len().min(rows));
+        if counts == 0 {
+            return Self::Nothing;
+        }
+        let nlist = layout.lists.len();
+        let codes_alone = layout.header.rerank == RerankCodec::None;
+        if params.exact {
+            return if codes_alone { Self::Probe { lists: nlist } } else { Self::All };
+        }
+        let share = f64::from(counts) / f64::from(rows);
+        let lists = nprobe(layout, params, share) as usize;
+        let codes = f64::from(rows) * lists as f64 / nlist as f64;
+        let few = f64::from(counts) <= FEW_ROWS.max(codes / CODES_PER_ROW);
+        let asked = params.nprobe.is_some() || codes_alone || allowed.is_none();
+        if few && !asked && layout.positions.is_some() { Self::All } else { Self::Probe { lists } }
+    }
+}
+
+/// Lists to visit when a share of the rows counts: as calibrated for so many neighbours more as rows do not count.
+pub(crate) fn nprobe(layout: &Layout, params: &SearchParams, share: f64) -> u32 {
+    let nlist = layout.lists.len() as u32;
+    if let Some(nprobe) = params.nprobe {
+        return nprobe.min(nlist);
+    }
+    let target = params.target_recall.unwrap_or(layout.header.target_recall);
+    let column = CALIBRATED_RECALL.iter().position(|&recall| target <= recall + 1e-6);
+    let Some(column) = column else { return nlist };
+    // Rows that count seldom stand as near together as all rows do.
+    let room = if share < 1.0 { 1.2 } else { 1.0 };
+    let k = (room * params.k as f64 / share).max(1.0);
+    let at = |row: usize| f64::from(layout.header.calibration[row][column]);
+    let last = CALIBRATED_K.len() - 1;
+    let row = (1..last).find(|&row| k <= f64::from(CALIBRATED_K[row])).unwrap_or(last) - 1;
+    let (k0, k1) = (f64::from(CALIBRATED_K[row]), f64::from(CALIBRATED_K[row + 1]));
+    let along = ((k / k0).ln() / (k1 / k0).ln()).max(0.0);
+    let wanted = at(row).max(1.0) * (at(row + 1).max(1.0) / at(row).max(1.0)).powf(along);
+    (wanted.ceil() as u32).clamp(1.min(nlist), nlist)
+}

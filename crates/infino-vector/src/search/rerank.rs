@@ -1,0 +1,108 @@
+//! Scoring rows by their payload.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use infino_format::schema::{Metric, RerankCodec};
+
+use super::Query;
+use super::scan::Candidate;
+use crate::Neighbor;
+use crate::kernel;
+use crate::layout::Layout;
+
+/// The nearest of the rows scored so far.
+pub(crate) struct Scorer<'a> {
+    query: &'a Query,
+    metric: Metric,
+    codec: RerankCodec,
+    raw_norm: f32,
+    k: usize,
+    heap: BinaryHeap<Farthest>,
+    vector: Vec<f32>,
+}
+
+impl<'a> Scorer<'a> {
+    pub(crate) fn new(layout: &Layout, query: &'a Query, k: usize) -> Self {
+        let header = &layout.header;
+        let k = k.min(header.rows as usize);
+        let raw_norm = kernel::dot(&query.raw, &query.raw).sqrt();
+        Self {
+            query,
+            metric: header.metric,
+            codec: header.rerank,
+            raw_norm,
+            k,
+            heap: BinaryHeap::with_capacity(k + 1),
+            vector: Vec::new(),
+        }
+    }
+
+    /// Whether neither this candidate nor any with a greater lower bound can be among the nearest.
+    pub(crate) fn rules_out(&self, candidate: &Candidate) -> bool {
+        let scale = if self.metric == Metric::Cosine { 0.5 } else { 1.0 };
+        match self.heap.peek() {
+            Some(worst) if self.heap.len() >= self.k => candidate.lower * scale > worst.0.distance,
+            _ => false,
+        }
+    }
+
+    /// Offers a row by its payload; `step` is that of its list.
+    pub(crate) fn score(&mut self, doc: u32, step: f32, payload: &[u8]) {
+        let distance = self.distance(step, payload);
+        let offered = Farthest(Neighbor { doc, distance });
+        if self.heap.len() < self.k {
+            self.heap.push(offered);
+        } else if self.heap.peek().is_some_and(|worst| offered < *worst) {
+            self.heap.pop();
+            self.heap.push(offered);
+        }
+    }
+
+    /// Nearest first.
+    pub(crate) fn finish(self) -> Vec<Neighbor> {
+        self.heap.into_sorted_vec().into_iter().map(|hit| hit.0).collect()
+    }
+
+    fn distance(&mut self, step: f32, payload: &[u8]) -> f32 {
+        if self.codec == RerankCodec::Sq8Residual {
+            let query = &self.query.rotated;
+            return match self.metric {
+                Metric::InnerProduct => -kernel::dot_sq(query, payload, step),
+                Metric::Cosine => 0.5 * kernel::l2_sq(query, payload, step),
+                _ => kernel::l2_sq(query, payload, step),
+            };
+        }
+        let query = &self.query.raw;
+        self.vector.clear();
+        let floats = payload.chunks_exact(4);
+        self.vector
+            .extend(floats.map(|bytes| f32::from_le_bytes(bytes.try_into().expect("chunks of 4"))));
+        match self.metric {
+            Metric::InnerProduct => -kernel::dot(query, &self.vector),
+            Metric::Cosine => {
+                let norm = kernel::dot(&self.vector, &self.vector).sqrt() * self.raw_norm;
+                1.0 - (kernel::dot(query, &self.vector) / norm).clamp(-1.0, 1.0)
+            }
+            _ => kernel::l2(query, &self.vector),
+        }
+    }
+}
+
+/// Orders a heap so that the row to give up first is on top.
+#[derive(PartialEq)]
+struct Farthest(Neighbor);
+
+impl Eq for Farthest {}
+
+impl PartialOrd for Farthest {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Farthest {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.order(&other.0)
+    }
+}

@@ -1,0 +1,105 @@
+//! The tail of a head: how it grows, how it is kept short, when a fold is due. Pure.
+
+use infino_format::head::TailItem;
+use infino_format::segment::{self, SegmentRef};
+use infino_format::{Head, Record};
+
+/// Records longer than this stand in an object.
+pub const RECORD_INLINE_BYTES_MAX: usize = 32 * 1024;
+/// When the inline records of a tail pass this, they move to an object.
+pub const TAIL_INLINE_BYTES_MAX: usize = 128 * 1024;
+/// A tail holds at most this many segments.
+pub const TAIL_SEGMENTS_MAX: usize = 512;
+/// A fold is due when a tail has this many records,
+pub const FOLD_RECORDS: u64 = 64;
+/// or this many bytes of inline records,
+pub const FOLD_BYTES: usize = 64 * 1024;
+
+/// An object to put before the head that names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Segment {
+    /// Its name and what it holds.
+    pub reference: SegmentRef,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Whether a checkpoint of this head would pay: readers would have less to read, commits less to write.
+pub fn wants_fold(head: &Head) -> bool {
+    head.version - head.checkpoint_version() >= FOLD_RECORDS
+        || inline_bytes(&head.tail) >= FOLD_BYTES
+        || head.tail.iter().any(|item| matches!(item, TailItem::Segment(_)))
+}
+
+/// How many segments a tail holds.
+pub fn segments(tail: &[TailItem]) -> usize {
+    tail.iter().filter(|item| matches!(item, TailItem::Segment(_))).count()
+}
+
+/// Appends `record` to `tail`; what no longer fits is returned as objects to put.
+pub fn push(tail: &mut Vec<TailItem>, record: Record) -> Vec<Segment> {
+    let len = record.encoded_len();
+    if len > RECORD_INLINE_BYTES_MAX {
+        let segment = to_segment(&[record]);
+        tail.push(TailItem::Segment(segment.reference.clone()));
+        return vec![segment];
+    }
+    let spilled =
+        if inline_bytes(tail) + len > TAIL_INLINE_BYTES_MAX { spill(tail) } else { Vec::new() };
+    tail.push(TailItem::Inline(record));
+    spilled
+}
+
+/// What is left of `tail` once a checkpoint covers the versions up to `through`.
+pub fn after(tail: &[TailItem], through: u64) -> Vec<TailItem> {
+    tail.iter()
+        .filter(|item| item.versions().1 > through)
+        .map(|item| match item {
+            TailItem::Segment(segment) if segment.first <= through => {
+                TailItem::Segment(SegmentRef { first: through + 1, ..segment.clone() })
+            }
+            other => other.clone(),
+        })
+        .collect()
+}
+
+/// Moves each run of inline records to a segment.
+fn spill(tail: &mut Vec<TailItem>) -> Vec<Segment> {
+    let mut spilled = Vec::new();
+    let mut kept = Vec::new();
+    let mut run = Vec::new();
+    let mut flush = |run: &mut Vec<Record>, kept: &mut Vec<TailItem>| {
+        if !run.is_empty() {
+            let segment = to_segment(run);
+            kept.push(TailItem::Segment(segment.reference.clone()));
+            spilled.push(segment);
+            run.clear();
+        }
+    };
+    for item in tail.drain(..) {
+        match item {
+            TailItem::Inline(record) => run.push(record),
+            segment @ TailItem::Segment(_) => {
+                flush(&mut run, &mut kept);
+                kept.push(segment);
+            }
+        }
+    }
+    flush(&mut run, &mut kept);
+    *tail = kept;
+    spilled
+}
+
+fn to_segment(records: &[Record]) -> Segment {
+    let (reference, bytes) = segment::build(records);
+    Segment { reference, bytes }
+}
+
+fn inline_bytes(tail: &[TailItem]) -> usize {
+    tail.iter()
+        .map(|item| match item {
+            TailItem::Inline(record) => record.encoded_len(),
+            TailItem::Segment(_) => 0,
+        })
+        .sum()
+}

@@ -1,0 +1,3 @@
+mod commits;
+mod model;
+mod tails;

@@ -1,0 +1,87 @@
+//! Names to tables: one small object, changed by compare-and-swap.
+
+use std::sync::Arc;
+
+use infino_format::catalog::Catalog;
+use infino_storage::{StorageError, Store, Swap, Tag};
+
+use crate::{Error, ErrorKind};
+
+const PATH: &str = "catalog";
+/// Attempts at a swap before giving up; each lost one means that somebody else won.
+const ATTEMPTS: u32 = 20;
+
+/// The catalog as stored, and the tag to swap it by.
+pub(crate) async fn read(store: &Arc<dyn Store>) -> Result<(Catalog, Option<Tag>), Error> {
+    match store.get(PATH).await {
+        Ok((bytes, tag)) => Ok((Catalog::decode(&bytes)?, Some(tag))),
+        Err(StorageError::NotFound { .. }) => Ok((Catalog::default(), None)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Binds `name` to `folder`, which nobody else has ever used.
+///
+/// # Errors
+/// `AlreadyExists` if the name is bound to another folder.
+pub(crate) async fn bind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Result<(), Error> {
+    change(store, |catalog| match catalog.tables.get(name) {
+        Some(bound) if bound == folder => Ok(Edit::Done),
+        Some(_) => Err(Error::new(
+            ErrorKind::AlreadyExists,
+            format!("table {name:?} exists; open it or drop it first"),
+        )),
+        None => {
+            catalog.tables.insert(name.to_owned(), folder.to_owned());
+            Ok(Edit::Write)
+        }
+    })
+    .await
+}
+
+/// Unbinds `name` from `folder`; no error if somebody else did.
+pub(crate) async fn unbind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Result<(), Error> {
+    change(store, |catalog| {
+        if catalog.tables.get(name).is_none_or(|bound| bound != folder) {
+            return Ok(Edit::Done);
+        }
+        catalog.tables.remove(name);
+        Ok(Edit::Write)
+    })
+    .await
+}
+
+/// What an edit found.
+enum Edit {
+    /// The catalog says so already: by an earlier delivery of this very change, or by somebody else.
+    Done,
+    /// It must be written.
+    Write,
+}
+
+/// Applies `edit` until it is done. An unclear swap is settled by reading again: the edit itself tells whether its effect
+/// is there, since a folder belongs to one attempt only.
+async fn change(
+    store: &Arc<dyn Store>,
+    edit: impl Fn(&mut Catalog) -> Result<Edit, Error>,
+) -> Result<(), Error> {
+    let mut last = None;
+    for attempt in 0..ATTEMPTS {
+        let (mut catalog, tag) = read(store).await?;
+        match edit(&mut catalog)? {
+            Edit::Done => return Ok(()),
+            Edit::Write => {}
+        }
+        let bytes = catalog.encode(uuid::Uuid::new_v4().as_u128());
+        match store.swap(PATH, tag.as_ref(), bytes.into()).await {
+            Swap::Done(_) => return Ok(()),
+            Swap::Lost => {}
+            Swap::Unclear(error) => last = Some(error),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5 << attempt.min(6))).await;
+    }
+    Err(match last {
+        Some(error) => error.into(),
+        None => Error::new(ErrorKind::Conflict, "the catalog kept changing; try again"),
+    })
+}

@@ -1,0 +1,259 @@
+//! A place with tables in it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use arrow::datatypes::Schema;
+use datafusion::execution::SessionState;
+use infino_storage::{Store, StoreOptions};
+use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
+
+use crate::sql::{self, SqlQuery};
+use crate::{Error, ErrorKind, IndexSpec, Supertable, catalog};
+
+/// How to connect; see the methods.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectOptions {
+    storage: StoreOptions,
+    table: TableOptions,
+    threads: usize,
+    memory_bytes: Option<usize>,
+}
+
+impl ConnectOptions {
+    /// The defaults: every core, strong reads, credentials from the environment.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets an option of the store: `region`, `endpoint`, `access_key_id`, `secret_access_key`, `allow_http`, …
+    #[must_use]
+    pub fn storage(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.storage = self.storage.with(key, value);
+        self
+    }
+
+    /// How fresh the snapshot of a query is; [`ReadConsistency::Strong`] unless set.
+    #[must_use]
+    pub fn read_consistency(mut self, consistency: ReadConsistency) -> Self {
+        self.table.consistency = consistency;
+        self
+    }
+
+    /// Threads for CPU work; as many as the machine has cores unless set.
+    #[must_use]
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Bytes of rows that a writer holds before it builds superfiles; 128 MiB unless set.
+    #[must_use]
+    pub fn write_buffer_bytes(mut self, bytes: usize) -> Self {
+        self.table.buffer_bytes = bytes;
+        self
+    }
+
+    /// Bytes that the operators of SQL statements (sorts, joins, aggregates) may hold together before they spill; no bound
+    /// unless set.
+    #[must_use]
+    pub fn sql_memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// Folder for what builds spill; the system's temporary folder unless set.
+    #[must_use]
+    pub fn scratch_dir(mut self, dir: impl Into<std::path::PathBuf>) -> Self {
+        self.table.scratch_dir = Some(dir.into());
+        self
+    }
+
+    /// Rows a delete or an update may match before it is refused; 10 million unless set.
+    #[must_use]
+    pub fn mutation_rows_max(mut self, rows: u64) -> Self {
+        self.table.mutation_rows_max = rows;
+        self
+    }
+}
+
+/// A place with tables in it; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) state: SessionState,
+    runtime: Runtime,
+    options: TableOptions,
+    /// Open tables by folder: all handles on a table share its snapshot and its open files.
+    open: Mutex<HashMap<String, Table>>,
+}
+
+/// Connects to the place that `uri` names: `memory://`, a path or `file://…`, `s3://bucket/prefix`, `az://…`, `gs://…`.
+///
+/// # Errors
+/// `Invalid` for a scheme or option that is not known, `Unavailable` if the place cannot be reached or used.
+pub async fn connect(uri: &str) -> Result<Connection, Error> {
+    connect_with(uri, ConnectOptions::default()).await
+}
+
+/// [`connect`], with options.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connection, Error> {
+    let store = infino_storage::connect(uri, &options.storage)?;
+    Ok(Connection {
+        inner: Arc::new(Inner {
+            store,
+            state: sql::base_state(options.memory_bytes)?,
+            runtime: Runtime::new(options.threads)?,
+            options: options.table,
+            open: Mutex::default(),
+        }),
+    })
+}
+
+impl Connection {
+    /// Makes a table with the columns of `schema`; `_id` is added to them.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the name is taken; `Invalid` if the name, a column or an index cannot be, or the store does not
+    /// keep the promises that commits rest on.
+    pub async fn create_table(
+        &self,
+        name: &str,
+        schema: impl Into<Arc<Schema>>,
+        index: IndexSpec,
+    ) -> Result<Supertable, Error> {
+        check_name(name)?;
+        let schema = infino_superfile::table_schema(&schema.into(), index.into_set())?;
+        let (names, _) = catalog::read(&self.inner.store).await?;
+        if names.tables.contains_key(name) {
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("table {name:?} exists; open it or drop it first"),
+            ));
+        }
+        if names.tables.is_empty() {
+            infino_storage::probe(&*self.inner.store).await?;
+        }
+        let folder = folder_for(name);
+        let store = self.inner.store.clone();
+        let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());
+        let table = Table::create(store, &folder, schema, runtime, options).await?;
+        // From here on the name leads to the table; before, its head is garbage that nothing names.
+        catalog::bind(&self.inner.store, name, &folder).await?;
+        Ok(Supertable::new(self.clone(), name, self.remember(&folder, table)))
+    }
+
+    /// Opens a table by name.
+    ///
+    /// # Errors
+    /// `NotFound`, naming the tables there are.
+    pub async fn open_table(&self, name: &str) -> Result<Supertable, Error> {
+        let (names, _) = catalog::read(&self.inner.store).await?;
+        let Some(folder) = names.tables.get(name) else {
+            return Err(not_found(name, names.tables.keys()));
+        };
+        Ok(Supertable::new(self.clone(), name, self.open_folder(folder).await?))
+    }
+
+    /// The names of all tables, in order.
+    ///
+    /// # Errors
+    /// `Unavailable` if storage keeps failing.
+    pub async fn table_names(&self) -> Result<Vec<String>, Error> {
+        let (names, _) = catalog::read(&self.inner.store).await?;
+        Ok(names.tables.into_keys().collect())
+    }
+
+    /// Drops a table: its name at once, then its objects.
+    ///
+    /// # Errors
+    /// `NotFound`; storage errors, after which the name is gone and some objects may be left.
+    pub async fn drop_table(&self, name: &str) -> Result<(), Error> {
+        let (names, _) = catalog::read(&self.inner.store).await?;
+        let Some(folder) = names.tables.get(name) else {
+            return Err(not_found(name, names.tables.keys()));
+        };
+        catalog::unbind(&self.inner.store, name, folder).await?;
+        self.inner.open.lock().expect("no panic while held").remove(folder);
+        for object in self.inner.store.list(folder).await? {
+            self.inner.store.delete(&object.path).await?;
+        }
+        Ok(())
+    }
+
+    /// A SQL statement over the tables; awaiting it runs it.
+    ///
+    /// Search functions are relations: `bm25_search('docs', 'body', 'words', k => 10)`, `vector_search('docs', 'embedding',
+    /// $1, k => 10)`, `hybrid_search(…)`, `token_match(…)`, `exact_match(…)`.
+    pub fn query_sql(&self, sql: impl Into<String>) -> SqlQuery {
+        SqlQuery::new(self.clone(), sql.into())
+    }
+
+    /// The store's URI, without secrets.
+    pub fn uri(&self) -> &str {
+        self.inner.store.uri()
+    }
+
+    pub(crate) async fn open_folder(&self, folder: &str) -> Result<Table, Error> {
+        let known = self.inner.open.lock().expect("no panic while held").get(folder).cloned();
+        if let Some(table) = known {
+            return Ok(table);
+        }
+        let store = self.inner.store.clone();
+        let table =
+            Table::open(store, folder, self.inner.runtime.clone(), self.inner.options.clone())
+                .await?;
+        Ok(self.remember(folder, table))
+    }
+
+    fn remember(&self, folder: &str, table: Table) -> Table {
+        self.inner
+            .open
+            .lock()
+            .expect("no panic while held")
+            .entry(folder.to_owned())
+            .or_insert(table)
+            .clone()
+    }
+}
+
+pub(crate) fn not_found<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Error {
+    let known = known.map(String::as_str).collect::<Vec<_>>().join(", ");
+    let there = if known.is_empty() {
+        "there are none".to_owned()
+    } else {
+        format!("tables here: {known}")
+    };
+    Error::new(ErrorKind::NotFound, format!("no table {name:?}; {there}"))
+}
+
+fn check_name(name: &str) -> Result<(), Error> {
+    let problem = if name.is_empty() || name.len() > 128 {
+        "must have 1 to 128 bytes"
+    } else if name.starts_with("inf.") {
+        "must not begin with \"inf.\", which is reserved"
+    } else if name.chars().any(|c| c.is_control() || c == '/' || c == '\\') {
+        "must not hold slashes or control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Error::invalid(format!("table name {name:?} {problem}")))
+}
+
+/// A folder that no table had before, recognisable to a person who lists the store.
+fn folder_for(name: &str) -> String {
+    let plain: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
+        .take(48)
+        .collect();
+    format!("{plain}-{}", uuid::Uuid::new_v4().simple())
+}

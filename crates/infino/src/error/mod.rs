@@ -1,0 +1,147 @@
+//! One error for everything, with a kind that says what the caller can do.
+
+use datafusion::error::DataFusionError;
+use infino_format::FormatError;
+use infino_storage::StorageError;
+use infino_superfile::SuperfileError;
+use infino_table::TableError;
+
+mod kind;
+
+use kind::{storage_kind, table_kind};
+
+/// What the caller can do about an [`Error`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The thing named is not there.
+    NotFound,
+    /// The name is taken.
+    AlreadyExists,
+    /// The call cannot work as it is; the message says what would.
+    Invalid,
+    /// Another writer changed the same rows; read again and decide anew.
+    Conflict,
+    /// Storage does not answer, or refuses; later or with other credentials it may.
+    Unavailable,
+    /// Stored bytes contradict themselves; restore the object named or rebuild it.
+    Corrupt,
+    /// A defect of infino, or of this machine.
+    Internal,
+}
+
+/// Why a call did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    retryable: bool,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retryable: false, source: None }
+    }
+
+    pub(crate) fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// What the caller can do about it.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    pub fn is_retryable(&self) -> bool {
+        self.retryable
+    }
+
+    fn from_source(
+        kind: ErrorKind,
+        retryable: bool,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self { kind, message: source.to_string(), retryable, source: Some(Box::new(source)) }
+    }
+}
+
+impl From<TableError> for Error {
+    fn from(error: TableError) -> Self {
+        let (kind, retryable) = table_kind(&error);
+        Self::from_source(kind, retryable, error)
+    }
+}
+
+impl From<StorageError> for Error {
+    fn from(error: StorageError) -> Self {
+        let (kind, retryable) = storage_kind(&error);
+        Self::from_source(kind, retryable, error)
+    }
+}
+
+impl From<SuperfileError> for Error {
+    fn from(error: SuperfileError) -> Self {
+        TableError::from(error).into()
+    }
+}
+
+impl From<FormatError> for Error {
+    fn from(error: FormatError) -> Self {
+        Self::from_source(ErrorKind::Corrupt, false, error)
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::from_source(ErrorKind::Invalid, false, error)
+    }
+}
+
+impl From<DataFusionError> for Error {
+    /// Finds our own error inside, where a search inside a statement failed.
+    fn from(error: DataFusionError) -> Self {
+        let kind = match error.find_root() {
+            DataFusionError::External(inner) => {
+                if let Some(ours) = inner.downcast_ref::<Error>() {
+                    return Self::new_with(ours);
+                }
+                if let Some(ours) = inner.downcast_ref::<TableError>() {
+                    let (kind, retryable) = table_kind(ours);
+                    return Self {
+                        kind,
+                        message: ours.to_string(),
+                        retryable,
+                        source: Some(Box::new(error)),
+                    };
+                }
+                ErrorKind::Internal
+            }
+            DataFusionError::SQL(..)
+            | DataFusionError::Plan(_)
+            | DataFusionError::SchemaError(..)
+            | DataFusionError::NotImplemented(_)
+            | DataFusionError::Execution(_)
+            | DataFusionError::ArrowError(..)
+            | DataFusionError::ResourcesExhausted(_)
+            | DataFusionError::Configuration(_) => ErrorKind::Invalid,
+            DataFusionError::ParquetError(_) => ErrorKind::Corrupt,
+            _ => ErrorKind::Internal,
+        };
+        let message = error.strip_backtrace();
+        Self { kind, message, retryable: false, source: Some(Box::new(error)) }
+    }
+}
+
+impl Error {
+    fn new_with(ours: &Error) -> Self {
+        Self {
+            kind: ours.kind,
+            message: ours.message.clone(),
+            retryable: ours.retryable,
+            source: None,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A predicate as a set of rows: the seam that `infino-table` sees of SQL.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::common::DFSchema;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::utils::expr_to_columns;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
+use futures::TryStreamExt;
+use infino_format::DocSet;
+use infino_format::schema::TableSchema;
+use infino_format::summary::SuperfileSummary;
+use infino_manifest::Snapshot;
+use infino_superfile::Superfile;
+use infino_table::{RowFilter, TableError};
+
+use super::statistics::SummaryStatistics;
+use crate::{Error, Predicate};
+
+/// A SQL predicate over the rows of a table, ready to be evaluated file by file.
+#[derive(Debug)]
+pub(crate) struct PredicateFilter {
+    schema: Arc<TableSchema>,
+    file: SchemaRef,
+    /// The columns the predicate reads, in the order of the file.
+    columns: Vec<String>,
+    /// The predicate over a batch of just these columns.
+    expr: Arc<dyn PhysicalExpr>,
+    /// What statistics can rule out; `None` if nothing.
+    pruning: Option<Arc<PruningPredicate>>,
+}
+
+impl PredicateFilter {
+    /// Binds `predicate` to the columns of `snapshot`.
+    ///
+    /// # Errors
+    /// `Invalid` if it does not parse, names a column the table lacks, or is not boolean.
+    pub(crate) fn new(
+        state: &SessionState,
+        snapshot: &Snapshot,
+        predicate: &Predicate,
+    ) -> Result<Self, Error> {
+        let file = infino_superfile::file_schema(&snapshot.schema)?;
+        let expr = match predicate {
+            Predicate::Sql(sql) => {
+                let expr =
+                    state.create_logical_expr(sql, &DFSchema::try_from(file.as_ref().clone())?);
+                expr.map_err(|error| {
+                    Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace()))
+                })?
+            }
+            Predicate::Expr(expr) => expr.as_ref().clone(),
+        };
+        Self::bind(state, snapshot.schema.clone(), file, unqualified(expr)?)
+    }
+
+    fn bind(
+        state: &SessionState,
+        schema: Arc<TableSchema>,
+        file: SchemaRef,
+        expr: Expr,
+    ) -> Result<Self, Error> {
+        let mut used = Default::default();
+        expr_to_columns(&expr, &mut used)?;
+        if let Some(unknown) =
+            used.iter().find(|column| file.field_with_name(&column.name).is_err())
+        {
+            let known = file
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect::<Vec<_>>()
+                .join(", ");
+            return Err(Error::invalid(format!(
+                "the predicate names {:?}, which the table does not have; its columns are {known}",
+                unknown.name
+            )));
+        }
+        let fields = file
+            .fields()
+            .iter()
+            .filter(|field| used.iter().any(|column| column.name == *field.name()));
+        let narrow = Schema::new(fields.cloned().collect::<Vec<_>>());
+        let columns = narrow.fields().iter().map(|field| field.name().clone()).collect();
+        let physical = state.create_physical_expr(expr, &DFSchema::try_from(narrow.clone())?)?;
+        let data_type = physical.data_type(&narrow)?;
+        if data_type != arrow::datatypes::DataType::Boolean && !data_type.is_null() {
+            return Err(Error::invalid(format!(
+                "the predicate is {data_type}, it must be boolean"
+            )));
+        }
+        let narrow = Arc::new(narrow);
+        let pruning =
+            PruningPredicateBuilder::new().with_file_schema(narrow).build(physical.clone());
+        Ok(Self { schema, file, columns, expr: physical, pruning })
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray, TableError> {
+        let failed =
+            |error: datafusion::error::DataFusionError| TableError::Filter(error.strip_backtrace());
+        let value = self
+            .expr
+            .evaluate(batch)
+            .map_err(failed)?
+            .into_array(batch.num_rows())
+            .map_err(failed)?;
+        match value.as_any().downcast_ref::<BooleanArray>() {
+            Some(passes) => Ok(passes.clone()),
+            // Only an untyped NULL is not boolean here, and NULL passes nothing.
+            None => Ok(BooleanArray::new_null(batch.num_rows())),
+        }
+    }
+}
+
+#[async_trait]
+impl RowFilter for PredicateFilter {
+    fn may_match(&self, summary: &SuperfileSummary) -> bool {
+        let Some(pruning) = &self.pruning else { return true };
+        let statistics = SummaryStatistics { schema: &self.schema, file: &self.file, summary };
+        // A predicate that cannot be checked against statistics rules nothing out.
+        pruning.prune(&statistics).map_or(true, |keep| keep.first().copied().unwrap_or(true))
+    }
+
+    async fn rows(&self, file: &Superfile) -> Result<DocSet, TableError> {
+        let rows = file.row_count();
+        let mut words = vec![0u64; rows.div_ceil(64) as usize];
+        if self.columns.is_empty() {
+            let options = RecordBatchOptions::new().with_row_count(Some(1));
+            let one =
+                RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
+            let passes = self.evaluate(&one)?;
+            let all = passes.is_valid(0) && passes.value(0);
+            return Ok(if all { DocSet::full(rows) } else { DocSet::empty(rows) });
+        }
+        let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
+        let mut batches = Box::pin(file.scan(Some(&columns), None).await?);
+        let mut at = 0usize;
+        while let Some(batch) = batches.try_next().await? {
+            let passes = self.evaluate(&batch)?;
+            for row in (0..passes.len()).filter(|&row| passes.is_valid(row) && passes.value(row)) {
+                words[(at + row) / 64] |= 1 << ((at + row) % 64);
+            }
+            at += batch.num_rows();
+        }
+        Ok(DocSet::from_words(rows, words))
+    }
+}
+
+/// The expression with bare column names: a predicate of one table needs no qualifiers.
+fn unqualified(expr: Expr) -> Result<Expr, Error> {
+    let bare = expr.transform(|expr| {
+        Ok(match expr {
+            Expr::Column(column) if column.relation.is_some() => Transformed::yes(Expr::Column(
+                datafusion::common::Column::new_unqualified(column.name),
+            )),
+            other => Transformed::no(other),
+        })
+    })?;
+    Ok(bare.data)
+}

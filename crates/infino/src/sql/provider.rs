@@ -1,0 +1,123 @@
+//! A pinned table as a relation of rows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::stats::Precision;
+use datafusion::common::{DFSchema, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::error::Result;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use infino_manifest::{Entry, Snapshot};
+use infino_table::Table;
+
+use super::source::{Files, Named, Readers, SuperfileSource, external};
+use super::statistics::SummaryStatistics;
+
+/// One snapshot of a table: `_id` and the user's columns.
+#[derive(Debug, Clone)]
+pub(crate) struct PinnedTable {
+    pub(crate) table: Table,
+    pub(crate) snapshot: Arc<Snapshot>,
+    schema: SchemaRef,
+}
+
+impl PinnedTable {
+    pub(crate) fn new(table: Table, snapshot: Arc<Snapshot>) -> Result<Self> {
+        let schema = infino_superfile::file_schema(&snapshot.schema).map_err(external)?;
+        Ok(Self { table, snapshot, schema })
+    }
+
+    /// The superfiles that statistics cannot rule out.
+    fn entries(&self, session: &dyn Session, filters: &[Expr]) -> Result<Vec<Arc<Entry>>> {
+        let all = self.snapshot.entries.iter().cloned();
+        let Some(filter) = conjunction(filters.to_vec()) else { return Ok(all.collect()) };
+        let schema = DFSchema::try_from(self.schema.as_ref().clone())?;
+        let physical = session.create_physical_expr(filter, &schema)?;
+        let Some(pruning) =
+            PruningPredicateBuilder::new().with_file_schema(self.schema.clone()).build(physical)
+        else {
+            return Ok(all.collect());
+        };
+        let keep = |entry: &Arc<Entry>| {
+            let summary = &entry.summary;
+            let statistics =
+                SummaryStatistics { schema: &self.snapshot.schema, file: &self.schema, summary };
+            pruning.prune(&statistics).map_or(true, |keep| keep.first().copied().unwrap_or(true))
+        };
+        Ok(all.filter(keep).collect())
+    }
+}
+
+#[async_trait]
+impl TableProvider for PinnedTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = Precision::Exact(live_rows(self.snapshot.entries.iter()));
+        Some(statistics)
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let entries = self.entries(session, filters)?;
+        let parquet = ParquetSource::new(self.schema.clone())
+            .with_table_parquet_options(session.default_table_options().parquet)
+            .with_parquet_file_reader_factory(Arc::new(Readers));
+        let files = Files { table: self.table.clone(), snapshot: self.snapshot.clone() };
+        let source = Arc::new(SuperfileSource::new(Arc::new(parquet), files));
+        let mut statistics = Statistics::new_unknown(&self.schema);
+        statistics.num_rows = Precision::Exact(live_rows(entries.iter()));
+        // The readers bring their own bytes; any store that every session has will do.
+        let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
+            .with_file_groups(spread(&entries, session.config().target_partitions()))
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// Deals `entries` out to at most `groups` groups.
+fn spread(entries: &[Arc<Entry>], groups: usize) -> Vec<FileGroup> {
+    let file = |entry: &Arc<Entry>| {
+        let summary = &entry.summary;
+        PartitionedFile::new(summary.path(), summary.file_len).with_extension(Named(summary.id))
+    };
+    let groups = groups.clamp(1, entries.len().max(1));
+    (0..groups)
+        .map(|group| FileGroup::new(entries.iter().skip(group).step_by(groups).map(file).collect()))
+        .collect()
+}
+
+fn live_rows<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> usize {
+    entries.map(|entry| entry.live_rows() as usize).sum()
+}

@@ -1,0 +1,220 @@
+//! One statement: the tables it names are pinned once each, then it is planned and run.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
+    SchemaProvider, TableProvider,
+};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{LogicalPlan, TableType};
+use datafusion::prelude::{SQLOptions, SessionConfig};
+use futures::{Stream, StreamExt, TryStreamExt};
+
+use super::functions::{ResolveSearch, SearchPlanner};
+use super::provider::PinnedTable;
+use super::source::external;
+use crate::{Connection, Error, catalog};
+
+const CATALOG: &str = "infino";
+const SCHEMA: &str = "public";
+
+/// The state that every statement starts from: functions, settings, memory.
+pub(crate) fn base_state(memory_bytes: Option<usize>) -> Result<SessionState, Error> {
+    let config = SessionConfig::new()
+        .with_default_catalog_and_schema(CATALOG, SCHEMA)
+        .with_create_default_catalog_and_schema(false)
+        .with_information_schema(true);
+    let mut runtime = RuntimeEnvBuilder::new();
+    if let Some(bytes) = memory_bytes {
+        runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
+    }
+    let builder =
+        SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::new(runtime.build()?));
+    let state = builder.with_default_features().build();
+    let resolve = ResolveSearch { state: state.clone() };
+    Ok(SessionStateBuilder::new_from_existing(state).with_analyzer_rule(Arc::new(resolve)).build())
+}
+
+/// A SQL statement that runs when it is awaited.
+///
+/// ```no_run
+/// # async fn example(db: infino::Connection, embedding: Vec<f32>) -> Result<(), infino::Error> {
+/// let sql = "SELECT path, distance FROM vector_search('docs', 'embedding', $1, k => 5)";
+/// let rows = db.query_sql(sql).bind_vector(&embedding).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a statement runs when it is awaited"]
+pub struct SqlQuery {
+    connection: Connection,
+    sql: String,
+    params: Vec<ScalarValue>,
+}
+
+impl SqlQuery {
+    pub(crate) fn new(connection: Connection, sql: String) -> Self {
+        Self { connection, sql, params: Vec::new() }
+    }
+
+    /// Binds the next parameter: `$1`, then `$2`, …
+    pub fn bind(mut self, value: impl Into<ScalarValue>) -> Self {
+        self.params.push(value.into());
+        self
+    }
+
+    /// Binds the next parameter to a vector.
+    pub fn bind_vector(self, vector: &[f32]) -> Self {
+        let values = vector.iter().map(|&x| ScalarValue::from(x)).collect::<Vec<_>>();
+        let list = ScalarValue::new_list_nullable(&values, &arrow::datatypes::DataType::Float32);
+        self.bind(ScalarValue::List(list))
+    }
+
+    /// Runs it and gives the rows as they come.
+    ///
+    /// # Errors
+    /// `Invalid` if it does not parse or plan, `NotFound` for a table that is not there; while streaming, whatever a scan or
+    /// a search fails with.
+    pub async fn stream(
+        self,
+    ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error>
+    {
+        let (state, plan) = self.plan().await?;
+        let rows = DataFrame::new(state, plan).execute_stream().await?;
+        Ok(rows.map_err(Error::from))
+    }
+
+    async fn plan(self) -> Result<(SessionState, LogicalPlan), Error> {
+        let tables = Arc::new(Tables::of(&self.connection).await?);
+        let searched = tables.named_in(&self.sql).await?;
+        let state = statement_state(&self.connection.inner.state, tables, searched);
+        let plan = state.create_logical_plan(&self.sql).await?;
+        let allowed = SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false);
+        allowed.verify_plan(&plan)?;
+        let plan = match self.params.is_empty() {
+            true => plan,
+            false => plan.with_param_values(ParamValues::from(self.params))?,
+        };
+        Ok((state, plan))
+    }
+
+    async fn run(self) -> Result<Vec<RecordBatch>, Error> {
+        let (state, plan) = self.plan().await?;
+        let frame = DataFrame::new(state, plan);
+        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let mut rows = frame.execute_stream().await?;
+        let mut batches = Vec::new();
+        while let Some(batch) = rows.next().await {
+            batches.push(batch?);
+        }
+        if batches.is_empty() {
+            // So that a caller always learns the columns.
+            batches.push(RecordBatch::new_empty(schema));
+        }
+        Ok(batches)
+    }
+}
+
+impl IntoFuture for SqlQuery {
+    type Output = Result<Vec<RecordBatch>, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
+fn statement_state(
+    base: &SessionState,
+    tables: Arc<Tables>,
+    searched: HashMap<String, Arc<PinnedTable>>,
+) -> SessionState {
+    let names = tables.folders.keys().cloned().collect();
+    let catalog = MemoryCatalogProvider::new();
+    // A new catalog in memory takes any schema.
+    let _ = catalog.register_schema(SCHEMA, tables);
+    let catalogs = MemoryCatalogProviderList::new();
+    let _ = catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
+    SessionStateBuilder::new_from_existing(base.clone())
+        .with_catalog_list(Arc::new(catalogs))
+        .with_relation_planners(vec![Arc::new(SearchPlanner { tables: searched, names })])
+        .build()
+}
+
+/// The tables that one statement may name; each is pinned the first time it is named.
+#[derive(Debug)]
+struct Tables {
+    connection: Connection,
+    folders: BTreeMap<String, String>,
+    pinned: tokio::sync::Mutex<HashMap<String, Arc<PinnedTable>>>,
+}
+
+impl Tables {
+    async fn of(connection: &Connection) -> Result<Self, Error> {
+        let (names, _) = catalog::read(&connection.inner.store).await?;
+        Ok(Self {
+            connection: connection.clone(),
+            folders: names.tables,
+            pinned: Default::default(),
+        })
+    }
+
+    async fn pin(&self, name: &str) -> Result<Option<Arc<PinnedTable>>, Error> {
+        let Some(folder) = self.folders.get(name) else { return Ok(None) };
+        let mut pinned = self.pinned.lock().await;
+        if let Some(table) = pinned.get(name) {
+            return Ok(Some(table.clone()));
+        }
+        let table = self.connection.open_folder(folder).await?;
+        let snapshot = table.pin().await?;
+        let table = Arc::new(PinnedTable::new(table, snapshot)?);
+        pinned.insert(name.to_owned(), table.clone());
+        Ok(Some(table))
+    }
+
+    /// Every table whose name occurs in `sql`: search functions are planned without waiting, so the tables they name must be
+    /// open by then; one that is only mentioned costs at most a read.
+    async fn named_in(&self, sql: &str) -> Result<HashMap<String, Arc<PinnedTable>>, Error> {
+        let mut named = HashMap::new();
+        for name in self.folders.keys().filter(|name| sql.contains(name.as_str())) {
+            if let Some(table) = self.pin(name).await? {
+                named.insert(name.clone(), table);
+            }
+        }
+        Ok(named)
+    }
+}
+
+#[async_trait]
+impl SchemaProvider for Tables {
+    fn table_names(&self) -> Vec<String> {
+        self.folders.keys().cloned().collect()
+    }
+
+    async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        let table = self.pin(name).await.map_err(external)?;
+        Ok(table.map(|table| table as Arc<dyn TableProvider>))
+    }
+
+    async fn table_type(&self, name: &str) -> Result<Option<TableType>, DataFusionError> {
+        Ok(self.table_exist(name).then_some(TableType::Base))
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.folders.contains_key(name)
+    }
+}
