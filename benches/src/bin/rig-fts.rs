@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Texts that are compressed together.
-const TEXTS_A_BLOCK: usize = 32;
+const TEXTS_A_BLOCK: usize = 8;
 
 fn main() -> Result<()> {
     let mut engine: Option<Arc<Engine>> = None;
@@ -38,26 +38,12 @@ fn main() -> Result<()> {
                 Some(engine) => engine.answer(op, &request),
             },
         };
-        let answer = answer.unwrap_or_else(|error| match error.downcast_ref::<Unsupported>() {
-            Some(why) => json!({ "unsupported": why.0 }),
-            None => json!({ "error": error.to_string() }),
-        });
+        let answer = answer.unwrap_or_else(|error| json!({ "error": error.to_string() }));
         println!("{answer}");
         std::io::stdout().flush()?;
     }
     Ok(())
 }
-
-#[derive(Debug)]
-struct Unsupported(&'static str);
-
-impl std::fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl Error for Unsupported {}
 
 fn text_of<'a>(request: &'a Value, key: &str) -> Result<&'a str> {
     request[key].as_str().ok_or_else(|| format!("the request has no {key}").into())
@@ -306,7 +292,13 @@ fn query(wire: &Value) -> Result<Query> {
         "and" => Query::all(terms.into_iter().map(term).collect()),
         "phrase" => Query::phrase("text", terms.join(" ")),
         "prefix" => Query::Prefix { field: field(), text: terms[0].clone() },
-        "fuzzy" => return Err(Box::new(Unsupported("no fuzzy words"))),
+        "fuzzy" => Query::Fuzzy {
+            field: field(),
+            text: terms[0].clone(),
+            distance: Some(1),
+            prefix: 0,
+            transpositions: false,
+        },
         other => return Err(format!("no kind of query {other:?}").into()),
     };
     let not = words("not");

@@ -158,6 +158,16 @@ impl Oracle {
             Query::Prefix { field, text } => {
                 tokens(field_of(field)).iter().any(|word| word.starts_with(text)).then_some(1.0)
             }
+            Query::Wildcard { field, pattern } => {
+                let (head, tail) = pattern.split_once('?').unwrap();
+                let like = |word: &String| {
+                    word.len() == pattern.len() && word.starts_with(head) && word.ends_with(tail)
+                };
+                tokens(field_of(field)).iter().any(like).then_some(1.0)
+            }
+            Query::Fuzzy { field, text, .. } => {
+                tokens(field_of(field)).iter().any(|word| within_one(word, text)).then_some(1.0)
+            }
             Query::Boost { query, boost } => {
                 self.score(query, row).map(|score| score * f64::from(*boost))
             }
@@ -185,6 +195,14 @@ impl Oracle {
     }
 }
 
+/// Whether one insertion, deletion or substitution is enough.
+fn within_one(a: &str, b: &str) -> bool {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let after = |text: &str| text.get(1..).unwrap_or_default().to_owned();
+    a == b || after(a) == after(b) || after(a) == b || a == after(b)
+}
+
 fn word(rng: &mut Rng) -> String {
     let spread = 1 + rng.below(320);
     format!("w{}", rng.below(spread))
@@ -208,6 +226,16 @@ fn random_query(rng: &mut Rng, depth: u32) -> Query {
                 (0..words).map(|_| format!("w{}", rng.below(4))).collect::<Vec<_>>().join(" ");
             Query::Phrase { field, text, slop: 0 }
         }
+        5 if rng.below(3) == 0 => {
+            Query::Wildcard { field, pattern: format!("w?{}", rng.below(30)) }
+        }
+        5 if rng.below(2) == 0 => Query::Fuzzy {
+            field,
+            text: sample,
+            distance: Some(1),
+            prefix: 0,
+            transpositions: false,
+        },
         5 => Query::Prefix { field, text: sample },
         6 => {
             if rng.below(4) == 0 {

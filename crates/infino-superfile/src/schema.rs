@@ -228,7 +228,7 @@ fn check_indexes(schema: &Schema, indexes: &IndexSet) -> Result<(), SuperfileErr
         if !seen.insert(name) {
             return Err(SuperfileError::invalid(format!("two text indexes on {name:?}; keep one")));
         }
-        Analyzer::named(&index.analyzer).map_err(SuperfileError::Text)?;
+        Analyzer::named(&index.analyzer).map_err(|error| SuperfileError::Text(Arc::new(error)))?;
     }
     seen.clear();
     for index in &indexes.vectors {

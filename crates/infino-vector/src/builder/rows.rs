@@ -11,6 +11,9 @@ use crate::{BuildOptions, VectorError};
 /// Floats gathered before they go to the file.
 const FLUSH_FLOATS: usize = 1 << 20;
 
+/// Floats read at a time where records follow each other.
+const RUN_FLOATS: usize = 1 << 16;
+
 /// A scratch file without a name, gone when dropped.
 pub(crate) struct Scratch {
     file: File,
@@ -105,9 +108,33 @@ impl Rows {
         self.scratch.is_some()
     }
 
-    /// Reads the first `len` floats of record `row`.
+    /// Reads the first floats of record `row`, as many as `out` has room for.
     pub(crate) fn read(&self, row: usize, out: &mut [f32]) -> Result<(), VectorError> {
-        let at = row * self.width;
+        self.floats(row * self.width, out)
+    }
+
+    /// The first `len` floats of each of `rows`, one after the other.
+    pub(crate) fn gather(&self, rows: &[u32], len: usize) -> Result<Vec<f32>, VectorError> {
+        let mut out = vec![0.0; rows.len() * len];
+        out.par_chunks_exact_mut(len)
+            .zip(rows)
+            .try_for_each(|(out, &row)| self.read(row as usize, out))?;
+        Ok(out)
+    }
+
+    /// Consecutive whole records, from `first` until `out` is full.
+    pub(crate) fn run(&self, first: usize, out: &mut [f32]) -> Result<(), VectorError> {
+        out.par_chunks_mut(RUN_FLOATS)
+            .enumerate()
+            .try_for_each(|(i, out)| self.floats(first * self.width + i * RUN_FLOATS, out))
+    }
+
+    /// Floats a record.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    fn floats(&self, at: usize, out: &mut [f32]) -> Result<(), VectorError> {
         let Some(scratch) = &self.scratch else {
             out.copy_from_slice(&self.held[at..at + out.len()]);
             return Ok(());
@@ -118,15 +145,6 @@ impl Rows {
             *x = f32::from_le_bytes(bytes.try_into().expect("chunks of 4"));
         }
         Ok(())
-    }
-
-    /// The first `len` floats of each of `rows`, one after the other.
-    pub(crate) fn gather(&self, rows: &[u32], len: usize) -> Result<Vec<f32>, VectorError> {
-        let mut out = vec![0.0; rows.len() * len];
-        out.par_chunks_exact_mut(len)
-            .zip(rows)
-            .try_for_each(|(out, &row)| self.read(row as usize, out))?;
-        Ok(out)
     }
 
     fn flush(&mut self) -> Result<(), VectorError> {
