@@ -56,6 +56,8 @@ impl Default for CacheOptions {
 #[derive(Debug)]
 pub struct Cache {
     block_bytes: u64,
+    /// The longest range to keep put together: a few of them must not fill the memory.
+    spanning_bytes_max: u64,
     memory: Mutex<Sieve<Bytes>>,
     disk: Option<Arc<Disk>>,
     flights: Flights,
@@ -88,6 +90,7 @@ impl Cache {
         };
         Ok(Arc::new(Self {
             block_bytes: u64::from(options.block_bytes),
+            spanning_bytes_max: options.memory_bytes / 16,
             memory: Mutex::new(Sieve::new(options.memory_bytes)),
             disk: options.disk.as_ref().map(open).transpose()?.map(Arc::new),
             flights: Flights::default(),

@@ -69,7 +69,9 @@ impl CachedStore {
     /// often reads again, and copying it costs more than all else. Blocks that are then no longer read make room first.
     fn spanning(&self, object: u128, range: &Range<u64>) -> Option<Key> {
         let size = self.cache.block_bytes;
-        let spans = range.start < range.end && range.start / size != (range.end - 1) / size;
+        let spans = range.start < range.end
+            && range.start / size != (range.end - 1) / size
+            && range.end - range.start <= self.cache.spanning_bytes_max;
         spans.then(|| Key { object, block: range.start, len: range.end - range.start })
     }
 
