@@ -36,7 +36,7 @@ async fn cache(object: &Bytes) {
         "us per call                  | {:>9} {:>9} {:>9} {:>9}",
         "memory", "cache", "disk tier", "local"
     );
-    for block_bytes in [16 << 10, 64 << 10, 256 << 10] {
+    for block_bytes in [64 << 10] {
         let open = |memory_bytes, name: &str| {
             let disk = Some((directory.path().join(format!("{name}-{block_bytes}")), 1 << 30));
             let options = CacheOptions { memory_bytes, disk, block_bytes };
@@ -50,16 +50,22 @@ async fn cache(object: &Bytes) {
                 store.cache().flush().await;
             }
         }
-        for (per_call, len) in [(1, 4 << 10), (8, 4 << 10), (8, 128 << 10), (1, 1 << 20)] {
+        for (per_call, len, distinct) in [
+            (1, 4 << 10, u64::MAX),
+            (8, 128 << 10, u64::MAX),
+            (8, 128 << 10, 200),
+            (1, 1 << 20, 50),
+        ] {
             let stores: [&dyn Store; 4] = [&*memory, &warm, &cold, &*local];
             let mut times = Vec::new();
             for store in stores {
-                times.push(time(store, per_call, len).await);
+                times.push(time(store, per_call, len, distinct).await);
             }
             println!(
-                "block {:>3} KiB, {per_call} x {:>4} KiB | {:>9.1} {:>9.1} {:>9.1} {:>9.1}",
+                "block {:>3} KiB, {per_call} x {:>4} KiB, {} | {:>9.1} {:>9.1} {:>9.1} {:>9.1}",
                 block_bytes >> 10,
                 len >> 10,
+                if distinct == u64::MAX { "any" } else { "few" },
                 times[0],
                 times[1],
                 times[2],
@@ -69,12 +75,12 @@ async fn cache(object: &Bytes) {
     }
 }
 
-async fn time(store: &dyn Store, per_call: usize, len: u64) -> f64 {
+async fn time(store: &dyn Store, per_call: usize, len: u64, distinct: u64) -> f64 {
     let mut random = 1u64;
     let mut draw = || {
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (random >> 20) % (OBJECT_BYTES - len)
+        ((random >> 20) % distinct).wrapping_mul(300_007) % (OBJECT_BYTES - len)
     };
     let (mut calls, began) = (0u32, Instant::now());
     while began.elapsed() < Duration::from_millis(400) {

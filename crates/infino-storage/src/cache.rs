@@ -30,6 +30,9 @@ use crate::{StorageError, error};
 /// Bookkeeping of a block in memory, counted with its bytes.
 const ENTRY_BYTES: u64 = 128;
 
+/// Ranges asked for once that are remembered as such.
+const SEEN_MAX: u64 = 8192;
+
 /// Writes to the disk that may wait; a store faster than the disk has its blocks left out rather than piled up in memory.
 const WRITES_MAX: usize = 256;
 
@@ -56,6 +59,10 @@ impl Default for CacheOptions {
 #[derive(Debug)]
 pub struct Cache {
     block_bytes: u64,
+    /// The longest range to keep put together: a few of them must not fill the memory.
+    spanning_bytes_max: u64,
+    /// Ranges over several blocks that were asked for once: the second time they are kept put together.
+    seen: Mutex<Sieve<()>>,
     memory: Mutex<Sieve<Bytes>>,
     disk: Option<Arc<Disk>>,
     flights: Flights,
@@ -88,6 +95,8 @@ impl Cache {
         };
         Ok(Arc::new(Self {
             block_bytes: u64::from(options.block_bytes),
+            spanning_bytes_max: options.memory_bytes / 16,
+            seen: Mutex::new(Sieve::new(SEEN_MAX)),
             memory: Mutex::new(Sieve::new(options.memory_bytes)),
             disk: options.disk.as_ref().map(open).transpose()?.map(Arc::new),
             flights: Flights::default(),
@@ -120,6 +129,16 @@ impl Cache {
     fn keep_in_memory(&self, key: Key, block: &Bytes) {
         let weight = block.len() as u64 + ENTRY_BYTES;
         drop(self.memory().insert(key, block.clone(), weight));
+    }
+
+    /// Whether a range was asked for before, as far as that is remembered.
+    fn was_seen(&self, key: Key) -> bool {
+        let mut seen = locked(&self.seen);
+        let was = seen.get(&key).is_some();
+        if !was {
+            drop(seen.insert(key, (), 1));
+        }
+        was
     }
 
     /// The blocks among `keys` that the disk holds whole.

@@ -2,6 +2,20 @@
 //!
 //! [`Store`] is what the crates above see of a place that keeps objects; the rest of this crate makes one from a URI
 //! ([`connect()`]), asks whether it keeps its promises ([`probe()`]), or makes one out of another ([`folder`], [`cache`], [`fault`]).
+//!
+//! ```
+//! use infino_storage::{StoreOptions, Swap, connect};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let store = connect("memory://example/tables", &StoreOptions::new())?;
+//! store.put("data/1", "some bytes".into()).await?;
+//! assert_eq!(store.get_ranges("data/1", &[0..4, 5..10]).await?, ["some", "bytes"]);
+//!
+//! let Swap::Done(first) = store.swap("head", None, "1".into()).await else { panic!("it is new") };
+//! assert!(matches!(store.swap("head", Some(&first), "2".into()).await, Swap::Done(_)));
+//! assert!(matches!(store.swap("head", Some(&first), "3".into()).await, Swap::Lost));
+//! # Ok::<(), infino_storage::StorageError>(()) }).unwrap();
+//! ```
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "aws", feature = "azure", feature = "gcp")),

@@ -8,6 +8,7 @@
 //! File names that begin with a dot are this module's own (temporary files, locks) or nobody's: they are no objects.
 
 mod disk;
+mod lock;
 mod names;
 
 use std::ops::Range;

@@ -1,6 +1,8 @@
 //! The test server as a program: `infino-testserver [--port N] [--bucket NAME]... [--delay-ms N] [--access-key K]
 //! [--secret-key S]`. It prints where it listens, and serves until it is killed.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 use std::time::Duration;
 

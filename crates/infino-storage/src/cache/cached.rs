@@ -65,11 +65,14 @@ impl CachedStore {
         blocks
     }
 
-    /// The key of a range that spans blocks. Such a range is kept put together as well: what a query reads, the next one
-    /// often reads again, and copying it costs more than all else. Blocks that are then no longer read make room first.
+    /// The key of a range that spans blocks. The second time one is asked for it is kept put together as well: what two
+    /// queries read a third often reads again, and copying it costs more than all else. Blocks that are then no longer
+    /// read make room first.
     fn spanning(&self, object: u128, range: &Range<u64>) -> Option<Key> {
         let size = self.cache.block_bytes;
-        let spans = range.start < range.end && range.start / size != (range.end - 1) / size;
+        let spans = range.start < range.end
+            && range.start / size != (range.end - 1) / size
+            && range.end - range.start <= self.cache.spanning_bytes_max;
         spans.then(|| Key { object, block: range.start, len: range.end - range.start })
     }
 
@@ -83,7 +86,9 @@ impl CachedStore {
     }
 
     fn remember(&self, object: u128, range: &Range<u64>, bytes: &Bytes) {
-        if let Some(key) = self.spanning(object, range) {
+        if let Some(key) = self.spanning(object, range)
+            && self.cache.was_seen(key)
+        {
             self.cache.keep_in_memory(key, bytes);
         }
     }

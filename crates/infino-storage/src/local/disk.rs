@@ -1,22 +1,25 @@
 //! The blocking half: files, renames, flushes and locks.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use uuid::Uuid;
 
+use super::lock::Lock;
 use super::names;
 use crate::error::of_io;
-use crate::retry::Backoff;
 use crate::{ObjectInfo, StorageError, Tag, path, source};
 
 /// Temporary files that nobody has written to for so long belong to a process that died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
+
+/// How often a folder may vanish between being made and being used.
+const RENAMES_MAX: usize = 100;
 
 /// A directory with objects in it; cheap to clone.
 #[derive(Debug, Clone)]
@@ -84,6 +87,10 @@ impl Disk {
             Err(e) => return Err(of_io(name, "reading", &e)),
         };
         if found.as_ref() != expected {
+            if found.is_none() {
+                lock.remove();
+                self.remove_empty_folders(&file);
+            }
             return Ok(None);
         }
         self.write(&file, &mut &*bytes).map_err(|e| of_io(name, "writing", &e))?;
@@ -124,12 +131,32 @@ impl Disk {
 
     pub(super) fn delete(&self, name: &str) -> Result<(), StorageError> {
         let file = self.file(name)?;
-        match fs::remove_file(&file) {
-            Ok(()) => self.flush_folder(&file).map_err(|e| of_io(name, "deleting", &e)),
+        // An object that was ever swapped is removed between swaps, not in the middle of one.
+        let lock = match names::lock(&file).exists() {
+            true => Some(self.lock(name, &file)?),
+            false => None,
+        };
+        let outcome = match fs::remove_file(&file) {
+            Ok(()) => self.flush_folder(&file),
             Err(e) if is_absent(&e) => Ok(()),
             // Removing a folder of objects is refused with a different kind on each system.
             Err(_) if file.is_dir() => Ok(()),
-            Err(e) => Err(of_io(name, "deleting", &e)),
+            Err(e) => Err(e),
+        };
+        if let Some(lock) = lock {
+            lock.remove();
+        }
+        self.remove_empty_folders(&file);
+        outcome.map_err(|e| of_io(name, "deleting", &e))
+    }
+
+    /// Removes the folders above `file` that hold nothing more. Whoever is about to write there makes them again.
+    fn remove_empty_folders(&self, file: &Path) {
+        let above = file.ancestors().skip(1).take_while(|folder| *folder != &*self.root);
+        for folder in above {
+            if fs::remove_dir(folder).is_err() {
+                return;
+            }
         }
     }
 
@@ -170,9 +197,19 @@ impl Disk {
             written.sync_all()?;
         }
         drop(written);
-        self.create_folders(file)?;
-        fs::rename(temporary, file)?;
+        self.rename(temporary, file)?;
         self.flush_folder(file)
+    }
+
+    /// Gives a file its name, in a folder that may be removed by others as long as it is empty.
+    fn rename(&self, temporary: &Path, file: &Path) -> io::Result<()> {
+        let mut tries = 0;
+        loop {
+            match self.create_folders(file).and_then(|()| fs::rename(temporary, file)) {
+                Err(e) if e.kind() == ErrorKind::NotFound && tries < RENAMES_MAX => tries += 1,
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Makes the folders above `file`, each flushed in the one above it.
@@ -200,37 +237,21 @@ impl Disk {
         }
     }
 
-    /// Waits for the exclusive lock of an object. It is freed when the file is dropped, or its process dies.
-    fn lock(&self, name: &str, file: &Path) -> Result<File, StorageError> {
-        self.create_folders(file).map_err(|e| of_io(name, "locking", &e))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(names::lock(file))
-            .map_err(|e| of_io(name, "locking", &e))?;
-        let until = Instant::now() + self.lock_timeout;
-        let mut backoff = Backoff::new(Duration::from_micros(200), Duration::from_millis(10));
-        loop {
-            match lock.try_lock() {
-                Ok(()) => return Ok(lock),
-                Err(TryLockError::WouldBlock) if Instant::now() < until => {
-                    std::thread::sleep(backoff.wait());
-                }
-                Err(TryLockError::WouldBlock) => {
-                    return Err(StorageError::Unavailable {
-                        path: name.to_owned(),
-                        operation: "locking",
-                        problem: format!(
-                            "another process has held the lock for {:?}; nothing was written",
-                            self.lock_timeout
-                        ),
-                    });
-                }
-                Err(TryLockError::Error(e)) => return Err(of_io(name, "locking", &e)),
+    fn lock(&self, name: &str, file: &Path) -> Result<Lock, StorageError> {
+        let path = names::lock(file);
+        Lock::acquire(path, self.lock_timeout, || self.create_folders(file)).map_err(|e| {
+            match e.kind() {
+                ErrorKind::TimedOut => StorageError::Unavailable {
+                    path: name.to_owned(),
+                    operation: "locking",
+                    problem: format!(
+                        "somebody else has held the lock for {:?}; nothing was written",
+                        self.lock_timeout
+                    ),
+                },
+                _ => of_io(name, "locking", &e),
             }
-        }
+        })
     }
 
     fn remove_abandoned(&self) {

@@ -131,3 +131,54 @@ async fn a_file_cut_short_is_an_error_not_short_bytes() {
     let error = store.get_ranges("o", &[10..20, 40..60]).await.unwrap_err();
     assert!(matches!(error, StorageError::Range { start: 40, end: 60, .. }), "{error}");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nothing_stays_behind_what_was_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    crate::probe(&store).await.unwrap();
+    store.put("a/b/o", "x".into()).await.unwrap();
+    store.delete("a/b/o").await.unwrap();
+    store.delete("a/b/o").await.unwrap();
+    let left: Vec<_> =
+        fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name()).collect();
+    assert_eq!(left, [".infino-tmp"]);
+}
+
+/// Creates, swaps and deletes race: whoever created it may swap it once, and nobody swaps what is gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn creation_and_deletion_race_exactly() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(folder.path()));
+    for _ in 0..20 {
+        let tasks: Vec<_> = (0..8)
+            .map(|n| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move {
+                    let mut created = 0u32;
+                    for turn in 0..10 {
+                        let bytes = Bytes::from(format!("{n}.{turn}"));
+                        match store.swap("f/o", None, bytes.clone()).await {
+                            // Only its creator deletes it, so it must be there, and be the one created.
+                            Swap::Done(tag) => {
+                                created += 1;
+                                assert_eq!(store.get("f/o").await.unwrap(), (bytes, tag));
+                                store.delete("f/o").await.unwrap();
+                            }
+                            Swap::Lost => {}
+                            Swap::Unclear(error) => panic!("{error}"),
+                        }
+                    }
+                    created
+                })
+            })
+            .collect();
+        let mut created = 0;
+        for task in tasks {
+            created += task.await.unwrap();
+        }
+        assert!(created > 0);
+    }
+    assert!(store.list("").await.unwrap().is_empty());
+}
