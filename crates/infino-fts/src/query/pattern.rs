@@ -68,26 +68,71 @@ impl Pattern {
     /// A test of terms in ascending order.
     pub(crate) fn matcher(&self) -> Matcher<'_> {
         let rows = match self {
-            Self::Fuzzy(fuzzy) => vec![(0..=fuzzy.word.len()).collect()],
+            Self::Fuzzy(fuzzy) => vec![fuzzy.first_row()],
             _ => Vec::new(),
         };
         Matcher { pattern: self, rows, ends: Vec::new(), dead: usize::MAX }
     }
 }
 
+/// A row of the edit-distance table, only where it can be 2 or less: entry `b` of row `i` is the distance of the term's first
+/// `i` characters to the word's first `i + b − 2`.
+type Band = [u8; 5];
+/// Too far, and so is whatever follows.
+const FAR: u8 = 100;
+
+impl Fuzzy {
+    fn first_row(&self) -> Band {
+        std::array::from_fn(|b| match b.checked_sub(2) {
+            Some(j) if j <= self.word.len() => j as u8,
+            _ => FAR,
+        })
+    }
+
+    /// Row `i` after `before` and `earlier`, for the character `c` behind `last`.
+    #[inline]
+    fn next_row(&self, i: usize, c: char, before: &Band, earlier: Option<(&Band, char)>) -> Band {
+        let mut row = [FAR; 5];
+        for b in 0..5 {
+            let Some(j) = (i + b).checked_sub(2).filter(|&j| j <= self.word.len()) else {
+                continue;
+            };
+            let mut best = if b < 4 { before[b + 1] + 1 } else { FAR };
+            if b > 0 {
+                best = best.min(row[b - 1] + 1);
+            }
+            if j > 0 {
+                let own = self.word[j - 1];
+                best = best.min(before[b] + u8::from(own != c));
+                if let Some((earlier, last)) = earlier
+                    && self.transpositions
+                    && j > 1
+                    && own == last
+                    && self.word[j - 2] == c
+                {
+                    best = best.min(earlier[b] + 1);
+                }
+            }
+            row[b] = best.min(FAR);
+        }
+        row
+    }
+}
+
 /// Tests terms one after the other, reusing what neighbours share.
 pub(crate) struct Matcher<'a> {
     pattern: &'a Pattern,
-    /// Fuzzy: the edit distances of the word's beginnings to the term's first characters, a row a character.
-    rows: Vec<Vec<usize>>,
+    /// Fuzzy: a row for each of the term's characters, and one before.
+    rows: Vec<Band>,
     /// Where each of the term's characters ends.
     ends: Vec<usize>,
-    /// No term that shares more than so many bytes with the one before can match.
+    /// No term that shares at least so many bytes with the one before can match.
     dead: usize,
 }
 
 impl Matcher<'_> {
     /// Whether `term` is in the set; it shares its first `shared` bytes with the term tested before.
+    #[inline]
     pub(crate) fn accepts(&mut self, term: &[u8], shared: usize) -> bool {
         match self.pattern {
             Pattern::Prefix(prefix) => term.starts_with(prefix),
@@ -95,10 +140,16 @@ impl Matcher<'_> {
                 std::str::from_utf8(term).is_ok_and(|term| wildcard_matches(pieces, term))
             }
             Pattern::Fuzzy(fuzzy) => {
-                self.advance(fuzzy, term, shared)
-                    && self.rows.last().is_some_and(|row| row[fuzzy.word.len()] <= fuzzy.distance)
+                self.advance(fuzzy, term, shared) && self.distance(fuzzy) <= fuzzy.distance
             }
         }
+    }
+
+    /// The distance of the word to the term at hand, if it is at most 2.
+    fn distance(&self, fuzzy: &Fuzzy) -> usize {
+        let i = self.ends.len();
+        let b = (fuzzy.word.len() + 2).checked_sub(i);
+        b.and_then(|b| self.rows[i].get(b)).map_or(usize::MAX, |&distance| distance.into())
     }
 
     /// Whether some term that begins with `prefix` may be in the set.
@@ -110,53 +161,49 @@ impl Matcher<'_> {
     }
 
     /// Brings the rows to the end of `term`; false if no term that begins like it can match.
+    #[inline]
     fn advance(&mut self, fuzzy: &Fuzzy, term: &[u8], shared: usize) -> bool {
         if shared >= self.dead {
             return false;
         }
         self.dead = usize::MAX;
-        let keep = self.ends.partition_point(|&end| end <= shared);
-        self.ends.truncate(keep);
-        self.rows.truncate(keep + 1);
+        while self.ends.last().is_some_and(|&end| end > shared) {
+            self.ends.pop();
+            self.rows.pop();
+        }
         let mut at = self.ends.last().copied().unwrap_or(0);
-        // A prefix may end within a character: what is whole of it counts.
-        let valid = match std::str::from_utf8(&term[at..]) {
-            Ok(rest) => rest,
-            Err(error) => {
-                std::str::from_utf8(&term[at..at + error.valid_up_to()]).unwrap_or_default()
-            }
-        };
-        for c in valid.chars() {
+        while let Some(c) = char_at(term, at) {
             let i = self.rows.len();
-            let before = &self.rows[i - 1];
-            let earlier =
-                if i >= 2 { Some((&self.rows[i - 2], last_char(term, &self.ends))) } else { None };
-            let mut row = Vec::with_capacity(before.len());
-            row.push(i);
-            for (j, &own) in fuzzy.word.iter().enumerate() {
-                let mut best =
-                    (before[j] + usize::from(own != c)).min(before[j + 1] + 1).min(row[j] + 1);
-                if let Some((earlier, last)) =
-                    earlier.as_ref().filter(|_| fuzzy.transpositions && j > 0)
-                    && *last == Some(own)
-                    && fuzzy.word[j - 1] == c
-                {
-                    best = best.min(earlier[j - 1] + 1);
-                }
-                row.push(best);
-            }
+            let earlier = match i >= 2 && fuzzy.transpositions {
+                true => last_char(term, &self.ends).map(|last| (&self.rows[i - 2], last)),
+                false => None,
+            };
+            let before = self.rows[i - 1];
+            let row = fuzzy.next_row(i, c, &before, earlier);
             at += c.len_utf8();
-            let least = |row: &[usize]| row.iter().copied().min().unwrap_or(usize::MAX);
-            let over = least(&row) > fuzzy.distance
-                && !(fuzzy.transpositions && least(before) < fuzzy.distance);
             self.rows.push(row);
             self.ends.push(at);
-            if over {
+            let least = |row: &Band| usize::from(*row.iter().min().expect("five entries"));
+            if least(&row) > fuzzy.distance
+                && !(fuzzy.transpositions && least(&before) < fuzzy.distance)
+            {
                 self.dead = at;
                 return false;
             }
         }
         true
+    }
+}
+
+/// The character that begins at `at`, `None` at the end or if it is cut.
+#[inline]
+fn char_at(term: &[u8], at: usize) -> Option<char> {
+    match term.get(at)? {
+        &byte @ 0..=0x7f => Some(char::from(byte)),
+        &byte => {
+            let len = (byte.leading_ones() as usize).clamp(2, 4);
+            std::str::from_utf8(term.get(at..at + len)?).ok()?.chars().next()
+        }
     }
 }
 
