@@ -201,9 +201,9 @@ fn bytes_depend_on_spec_and_vectors_alone() {
         let (plain, built) = build(spec.clone(), BuildOptions::default(), &rows);
         assert_eq!(built.len, plain.len() as u64);
         let dir = std::env::temp_dir().join(format!("infino-vector-{}", std::process::id()));
-        let scratch_dir = Some(dir.join(format!("{rerank:?}")));
+        let scratch = dir.join(format!("{rerank:?}"));
         for (threads, spill_bytes) in [(1, 0), (2, 20_000), (3, usize::MAX)] {
-            let options = BuildOptions { spill_bytes, scratch_dir: scratch_dir.clone(), threads };
+            let options = BuildOptions { spill_bytes, scratch_dir: Some(scratch.clone()), threads };
             let mut builder = IvfBuilder::new(spec.clone(), options).unwrap();
             for (i, row) in rows.iter().enumerate() {
                 builder.push(doc(i), row).unwrap();
@@ -212,7 +212,7 @@ fn bytes_depend_on_spec_and_vectors_alone() {
             assert_eq!(builder.finish_to(&mut out).unwrap(), built);
             assert!(out == plain, "{threads} threads, {spill_bytes} bytes of spill");
         }
-        assert!(!scratch_dir.unwrap().exists(), "scratch is gone");
+        assert!(!scratch.exists(), "scratch is gone");
         let _ = std::fs::remove_dir(dir);
     }
 }
