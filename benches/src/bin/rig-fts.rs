@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
 
 /// Texts that are compressed together.
-const TEXTS_A_BLOCK: usize = 32;
+const TEXTS_A_BLOCK: usize = 8;
 
 fn main() -> Result<()> {
     let mut engine: Option<Arc<Engine>> = None;
@@ -38,26 +38,12 @@ fn main() -> Result<()> {
                 Some(engine) => engine.answer(op, &request),
             },
         };
-        let answer = answer.unwrap_or_else(|error| match error.downcast_ref::<Unsupported>() {
-            Some(why) => json!({ "unsupported": why.0 }),
-            None => json!({ "error": error.to_string() }),
-        });
+        let answer = answer.unwrap_or_else(|error| json!({ "error": error.to_string() }));
         println!("{answer}");
         std::io::stdout().flush()?;
     }
     Ok(())
 }
-
-#[derive(Debug)]
-struct Unsupported(&'static str);
-
-impl std::fmt::Display for Unsupported {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl Error for Unsupported {}
 
 fn text_of<'a>(request: &'a Value, key: &str) -> Result<&'a str> {
     request[key].as_str().ok_or_else(|| format!("the request has no {key}").into())
@@ -65,10 +51,17 @@ fn text_of<'a>(request: &'a Value, key: &str) -> Result<&'a str> {
 
 fn build(request: &Value) -> Result<Value> {
     let dir = Path::new(text_of(request, "dir")?);
-    let corpus = BufReader::with_capacity(1 << 20, File::open(format!("{}.jsonl", text_of(request, "corpus")?))?);
+    let corpus = BufReader::with_capacity(
+        1 << 20,
+        File::open(format!("{}.jsonl", text_of(request, "corpus")?))?,
+    );
     let positions = request["positions"].as_bool().unwrap_or(true);
-    let field =
-        TextIndex { column: "text".into(), analyzer: "standard-v1".into(), positions, stored: true };
+    let field = TextIndex {
+        column: "text".into(),
+        analyzer: "standard-v1".into(),
+        positions,
+        stored: true,
+    };
     let mut builder = FtsBuilder::new(&[field], BuildOptions::default())?;
     let mut store = StoreWriter::create(dir)?;
     for line in corpus.lines() {
@@ -96,7 +89,13 @@ struct StoreWriter {
 impl StoreWriter {
     fn create(dir: &Path) -> Result<Self> {
         let file = |name| File::create(dir.join(name)).map(BufWriter::new);
-        Ok(Self { texts: file("texts")?, directory: file("directory")?, block: vec![], len: 0, at: 0 })
+        Ok(Self {
+            texts: file("texts")?,
+            directory: file("directory")?,
+            block: vec![],
+            len: 0,
+            at: 0,
+        })
     }
 
     fn push(&mut self, id: i64, text: &str) -> Result<()> {
@@ -144,7 +143,9 @@ impl Engine {
         let section = Bytes::from(std::fs::read(dir.join("index.fts"))?);
         let reader = FtsReader::resident(section.clone())?;
         let directory = std::fs::read(dir.join("directory"))?;
-        let numbers = directory.chunks_exact(8).map(|bytes| i64::from_le_bytes(bytes.try_into().expect("eight bytes")));
+        let numbers = directory
+            .chunks_exact(8)
+            .map(|bytes| i64::from_le_bytes(bytes.try_into().expect("eight bytes")));
         let (mut ids, mut blocks) = (Vec::new(), Vec::new());
         let rows = reader.rows() as usize;
         for number in numbers {
@@ -221,8 +222,12 @@ impl Engine {
     }
 
     fn qps(&self, request: &Value, k: usize) -> Result<Value> {
-        let queries =
-            request["queries"].as_array().into_iter().flatten().map(query).collect::<Result<Vec<_>>>()?;
+        let queries = request["queries"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(query)
+            .collect::<Result<Vec<_>>>()?;
         if queries.is_empty() {
             return Err("no queries".into());
         }
@@ -271,7 +276,12 @@ fn timed(request: &Value, mut call: impl FnMut() -> Result<()>) -> Result<Vec<f6
 
 fn query(wire: &Value) -> Result<Query> {
     let words = |key: &str| -> Vec<String> {
-        wire[key].as_array().into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+        wire[key]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|word| word.as_str().map(str::to_owned))
+            .collect()
     };
     let field = || "text".to_owned();
     let term = |text: String| Query::Term { field: field(), text };
@@ -282,7 +292,13 @@ fn query(wire: &Value) -> Result<Query> {
         "and" => Query::all(terms.into_iter().map(term).collect()),
         "phrase" => Query::phrase("text", terms.join(" ")),
         "prefix" => Query::Prefix { field: field(), text: terms[0].clone() },
-        "fuzzy" => return Err(Box::new(Unsupported("no fuzzy words"))),
+        "fuzzy" => Query::Fuzzy {
+            field: field(),
+            text: terms[0].clone(),
+            distance: Some(1),
+            prefix: 0,
+            transpositions: false,
+        },
         other => return Err(format!("no kind of query {other:?}").into()),
     };
     let not = words("not");

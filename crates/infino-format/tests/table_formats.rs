@@ -244,6 +244,19 @@ fn heads_round_trip_and_a_spoilt_one_is_refused() {
     check_spoilt(&bytes, Head::decode);
 }
 
+/// Whoever spoils a head and mends its checksum gets an error or a head that can be written again.
+#[test]
+fn no_head_with_a_right_checksum_panics() {
+    let bytes = head().encode().unwrap();
+    let body = bytes.len() - 4;
+    check_never_panics(&bytes[..body], |spoilt| {
+        let crc = infino_format::checksum::crc32c(spoilt);
+        let head = Head::decode(&[spoilt, &crc.to_le_bytes()].concat())?;
+        head.encode().expect("as long as it was");
+        Ok(())
+    });
+}
+
 #[test]
 fn a_head_whose_tail_has_a_gap_is_refused() {
     for spoil in [
@@ -251,6 +264,9 @@ fn a_head_whose_tail_has_a_gap_is_refused() {
         |head: &mut Head| head.checkpoint = None,
         |head: &mut Head| drop(head.tail.remove(0)),
         |head: &mut Head| head.tail.clear(),
+        |head: &mut Head| head.floor = 0,
+        |head: &mut Head| head.floor = 10,
+        |head: &mut Head| head.swap = u64::MAX,
     ] {
         let mut head = head();
         spoil(&mut head);

@@ -170,6 +170,14 @@ async fn versions_past_their_retention_are_let_go() {
     assert!((13..=25).contains(&data), "{data} superfiles of 40 are left");
     let keep = FenceOptions { keep_from: head.floor, retention_ms: 0, interval_ms: 0 };
     assert_eq!(log.fence(keep).await.unwrap().floor, head.floor);
+    let all = FenceOptions { keep_from: u64::MAX, retention_ms: u64::MAX, interval_ms: 0 };
+    for _ in 0..100 {
+        sleep(10).await;
+        assert_eq!(log.fence(all).await.unwrap().floor, head.floor);
+    }
+    let head = log.current().head;
+    assert_eq!(head.fences.len(), infino_format::head::FENCES_MAX);
+    assert!(head.fences.is_sorted_by(|a, b| a.store_ms < b.store_ms));
 }
 
 async fn fold(store: &dyn Store, log: &Log) {

@@ -133,3 +133,43 @@ async fn a_fold_names_no_part_that_the_newest_checkpoint_does_not() {
     }
     assert_eq!(table.snapshot().await.entries.len(), 1502);
 }
+
+#[tokio::test]
+async fn any_version_is_restored_by_one_commit() {
+    let table = Table::create().await;
+    for id in 1..=4 {
+        table.append(id).await;
+    }
+    let property =
+        |value: &str| table.change(Operation::Property).property("owner", Some(value.to_owned()));
+    table.kill(1, &[1, 2]).await;
+    table.log.commit(property("search")).await.unwrap();
+    table.kill(1, &[3]).await;
+    table.log.commit(table.change(Operation::Compact).remove(SuperfileId(2))).await.unwrap();
+    table.append(5).await;
+    table.log.commit(table.change(Operation::Schema).schema(schema(2))).await.unwrap();
+    table.log.commit(property("shop")).await.unwrap();
+    table.fold().await;
+    for version in 1..=12 {
+        let head = table.log.refresh().await.unwrap().head;
+        let old = history::as_of_version(table.store(), ROOT, &head, version).await.unwrap();
+        let now = table.snapshot().await;
+        let actions = history::restore(&now, &old);
+        if actions.is_empty() {
+            continue;
+        }
+        now.check(&actions).unwrap();
+        let mut change = table.change(Operation::Restore).exclusive();
+        change.actions = actions;
+        table.log.commit(change).await.unwrap();
+        let restored = table.snapshot().await;
+        let expected = contents(table.store(), &old).await;
+        assert_eq!(contents(table.store(), &restored).await, expected, "version {version}");
+        assert!(history::restore(&restored, &old).is_empty());
+    }
+    // A restore bears nothing beside it.
+    let mut late = table.change(Operation::Restore).exclusive().remove(SuperfileId(1));
+    late.read_version -= 1;
+    let refused = table.log.commit(late).await;
+    assert!(matches!(refused, Err(infino_wal::WalError::Conflict(_))), "{refused:?}");
+}

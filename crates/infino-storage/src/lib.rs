@@ -5,13 +5,14 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "aws", feature = "azure", feature = "gcp")),
-    allow(dead_code, reason = "some of it serves only the backends left out")
+    allow(dead_code, unused_imports, reason = "some of it serves only the backends left out")
 )]
 
 pub mod cache;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod cas;
 pub mod connect;
+pub mod credentials;
 pub mod error;
 pub mod fault;
 pub mod folder;
@@ -28,6 +29,7 @@ pub mod store;
 
 pub use cache::{Cache, CacheOptions, CachedStore};
 pub use connect::connect;
+pub use credentials::{Credentials, CredentialsProvider};
 pub use error::StorageError;
 pub use folder::FolderStore;
 pub use local::LocalStore;

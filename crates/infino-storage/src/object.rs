@@ -6,6 +6,7 @@
 //! itself; whoever swaps asks the object instead.
 
 mod build;
+mod credentials;
 mod failure;
 mod upload;
 

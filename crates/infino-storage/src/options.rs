@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::StorageError;
+use crate::credentials::CredentialsProvider;
 
 /// Options of a store: string keys and values, with the environment behind them.
 ///
@@ -25,11 +27,12 @@ use crate::StorageError;
 /// Every other key goes to the backend. `access_key` and `secret_key` stand for the names that S3 gives them, and
 /// `anonymous` for requests without a signature; the rest is spelled as the backend spells it: `endpoint`, `region`,
 /// `allow_http`, `session_token`, `account_name`, `account_key`, `sas_token`, `service_account_path` and so on. A key that
-/// nobody knows is an error.
+/// nobody knows is an error. For S3, `credentials_file` and `profile` choose from a shared credentials file.
 #[derive(Clone)]
 pub struct StoreOptions {
     values: BTreeMap<String, String>,
     environment: bool,
+    credentials: Option<Arc<dyn CredentialsProvider>>,
 }
 
 impl Default for StoreOptions {
@@ -41,7 +44,7 @@ impl Default for StoreOptions {
 impl StoreOptions {
     /// No options; what they leave open comes from the environment (`AWS_*`, `AZURE_*`, `GOOGLE_*`).
     pub fn new() -> Self {
-        Self { values: BTreeMap::new(), environment: true }
+        Self { values: BTreeMap::new(), environment: true, credentials: None }
     }
 
     /// Leaves the environment out of account.
@@ -65,6 +68,18 @@ impl StoreOptions {
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         pairs.into_iter().fold(self, |options, (key, value)| options.with(key.as_ref(), value))
+    }
+
+    /// Asks `provider` for credentials, before options, environment and cloud.
+    #[must_use]
+    pub fn with_credentials(mut self, provider: Arc<dyn CredentialsProvider>) -> Self {
+        self.credentials = Some(provider);
+        self
+    }
+
+    /// The provider, if there is one.
+    pub fn credentials(&self) -> Option<Arc<dyn CredentialsProvider>> {
+        self.credentials.clone()
     }
 
     /// The value of an option, as given.
@@ -102,6 +117,7 @@ impl fmt::Debug for StoreOptions {
         f.debug_struct("StoreOptions")
             .field("keys", &self.values.keys().collect::<Vec<_>>())
             .field("environment", &self.environment)
+            .field("credentials", &self.credentials)
             .finish()
     }
 }

@@ -24,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["body", input, output] => body(input, output),
-        ["rows", input, column, rows] => rows(input, column, rows.parse()?),
+        ["rows", input, column, count] => rows(input, column, count.parse()?),
         _ => Err("usage: measure body INPUT OUTPUT | measure rows INPUT COLUMN ROWS".into()),
     }
 }

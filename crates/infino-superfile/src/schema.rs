@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::convert::try_schema_from_flatbuffer_bytes;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
 use infino_format::schema::{ColumnId, IndexSet, TableSchema};
+use infino_fts::Analyzer;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use crate::SuperfileError;
@@ -227,6 +228,7 @@ fn check_indexes(schema: &Schema, indexes: &IndexSet) -> Result<(), SuperfileErr
         if !seen.insert(name) {
             return Err(SuperfileError::invalid(format!("two text indexes on {name:?}; keep one")));
         }
+        Analyzer::named(&index.analyzer).map_err(|error| SuperfileError::Text(Arc::new(error)))?;
     }
     seen.clear();
     for index in &indexes.vectors {

@@ -112,10 +112,15 @@ fn every_flipped_byte_behind_an_open_file_shows() {
         if byte % step != 0 {
             continue;
         }
-        for (question, (answer, reads)) in expected.iter().enumerate() {
-            if !reads.iter().any(|range| range.contains(&at)) {
-                continue;
-            }
+        let readers = expected
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, reads))| reads.iter().any(|range| range.contains(&at)));
+        // All questions that read it for every eighth byte, one of them in turn for the others.
+        let readers: Vec<_> = readers.collect();
+        let turn = byte % readers.len().max(1);
+        let (skip, take) = if byte % 8 == 0 { (0, readers.len()) } else { (turn, 1) };
+        for (question, (answer, _)) in readers.into_iter().skip(skip).take(take) {
             asked += 1;
             match run(ask(&file, question)) {
                 Ok(found) => assert_eq!(found, *answer, "byte {byte}, question {question}"),

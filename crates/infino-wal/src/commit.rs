@@ -93,10 +93,14 @@ impl Inner {
                             backoff(&self.options, lost - 1).await;
                         }
                         lost += 1;
+                        tracing::debug!(lost, version = current.head.version, "lost the race");
                     }
                     Err(error) => {
+                        let open = state.pending.is_some();
                         for Admitted { job, record } in admitted {
-                            let _ = job.reply.send(Err(WalError::Unknown(record.commit)));
+                            let unknown = WalError::Unknown(record.commit);
+                            let outcome = if open { unknown } else { error.clone() };
+                            let _ = job.reply.send(Err(outcome));
                         }
                         return reply_all(jobs, &error);
                     }
@@ -164,7 +168,7 @@ impl Inner {
             let head = head.clone();
             return Ok(Admission::Replay(Committed { version, commit, head, replayed: true }));
         }
-        if change.epoch + 1 < head.epoch {
+        if change.epoch.saturating_add(1) < head.epoch {
             return Err(Conflict::Fenced { staged: change.epoch, epoch: head.epoch }.into());
         }
         if change.read_version > head.version {

@@ -18,7 +18,8 @@ pub(crate) struct PostingsCursor {
     /// The block that has been read.
     block: usize,
     pub(crate) len: usize,
-    tfs_read: bool,
+    /// The block whose frequencies have been read.
+    tf_block: usize,
     buffer: Box<Short>,
 }
 
@@ -43,7 +44,7 @@ impl PostingsCursor {
             source: Source::Short,
             block: 0,
             len: short.len,
-            tfs_read: true,
+            tf_block: 0,
             buffer: short,
         }
     }
@@ -54,7 +55,7 @@ impl PostingsCursor {
             source: Source::Long { directory, data, first_unit },
             block: NONE,
             len: 0,
-            tfs_read: false,
+            tf_block: NONE,
             buffer: Box::new(Short::empty()),
         }
     }
@@ -131,28 +132,54 @@ impl PostingsCursor {
 
     fn read_new(&mut self, block: usize, field: &Field) -> Result<(), FormatError> {
         if let Source::Long { directory, data, first_unit } = &self.source {
-            let (group, range, crc) = directory.group(block)?;
-            field.verified.once(field.unit(first_unit + 1 + group as u64), || {
-                checksum::verify("posting blocks", &data[range], crc)
-            })?;
+            verify(directory, data, *first_unit, block, field)?;
             self.block = NONE;
             self.len = directory.docs(data, block, &mut self.buffer.docs)?;
             self.block = block;
-            self.tfs_read = false;
         }
         Ok(())
     }
 
-    /// The frequencies of the block that has been read.
+    /// Where `doc` is in `block`, which may hold it.
     #[inline]
-    pub(crate) fn tfs(&mut self) -> Result<&[u32; BLOCK_LEN], FormatError> {
-        if !self.tfs_read {
-            if let Source::Long { directory, data, .. } = &self.source {
-                directory.tfs(data, self.block, &mut self.buffer.tfs)?;
+    pub(crate) fn find(
+        &mut self,
+        block: usize,
+        doc: u32,
+        field: &Field,
+    ) -> Result<Option<usize>, FormatError> {
+        if self.block != block
+            && let Source::Long { directory, data, first_unit } = &self.source
+        {
+            verify(directory, data, *first_unit, block, field)?;
+            if let Some(found) = directory.find_bit(data, block, doc)? {
+                return Ok(found);
             }
-            self.tfs_read = true;
+            self.read_new(block, field)?;
+        }
+        let place = place_of(&self.buffer.docs, self.len, doc);
+        Ok((self.buffer.docs[place] == doc).then_some(place))
+    }
+
+    /// The frequencies of `block`, whose group has been verified, as reading or finding in it does.
+    #[inline]
+    pub(crate) fn tfs(&mut self, block: usize) -> Result<&[u32; BLOCK_LEN], FormatError> {
+        if self.tf_block != block {
+            if let Source::Long { directory, data, .. } = &self.source {
+                self.tf_block = NONE;
+                directory.tfs(data, block, &mut self.buffer.tfs)?;
+            }
+            self.tf_block = block;
         }
         Ok(&self.buffer.tfs)
+    }
+
+    /// How many documents `block` has.
+    pub(crate) fn block_len(&self, block: usize) -> usize {
+        match &self.source {
+            Source::Short => self.len,
+            Source::Long { directory, .. } => directory.block_len(block),
+        }
     }
 
     /// The frequencies, once [`PostingsCursor::tfs`] has read them.
@@ -181,6 +208,34 @@ impl PostingsCursor {
             }
         }
     }
+}
+
+/// Verifies the group of `block`, once.
+#[inline]
+fn verify(
+    directory: &Directory,
+    data: &[u8],
+    first_unit: u64,
+    block: usize,
+    field: &Field,
+) -> Result<(), FormatError> {
+    let (group, range, crc) = directory.group(block)?;
+    field.verified.once(field.unit(first_unit + 1 + group as u64), || {
+        checksum::verify("posting blocks", &data[range], crc)
+    })
+}
+
+/// The first of the first `len` of `docs` that is at least `doc`, or the last.
+#[inline(always)]
+pub(crate) fn place_of(docs: &[u32; BLOCK_LEN], len: usize, doc: u32) -> usize {
+    if len == BLOCK_LEN {
+        let mut at = 0;
+        for step in [64, 32, 16, 8, 4, 2, 1] {
+            at += if docs[(at + step - 1) & (BLOCK_LEN - 1)] < doc { step } else { 0 };
+        }
+        return at.min(BLOCK_LEN - 1);
+    }
+    docs[..len].partition_point(|&own| own < doc).min(len - 1)
 }
 
 /// The best of `pairs`; without any, nothing is known.

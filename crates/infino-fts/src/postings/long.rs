@@ -269,6 +269,30 @@ impl Directory {
         Ok(len)
     }
 
+    /// Where `doc` is in `block`, if the block is a bitset: `Some(None)` if it is not there.
+    pub(crate) fn find_bit(
+        &self,
+        data: &[u8],
+        block: usize,
+        doc: u32,
+    ) -> Result<Option<Option<usize>>, FormatError> {
+        if self.code(block) != BITS || self.block_len(block) != BLOCK_LEN {
+            return Ok(None);
+        }
+        let (bytes, _) = self.parts(data, block)?;
+        let at = doc.wrapping_sub(self.first(block)) as usize;
+        let words: &[[u8; 8]] = bytes.as_chunks().0;
+        let Some(&word) = words.get(at / 64) else { return Ok(Some(None)) };
+        let word = u64::from_le_bytes(word);
+        if word >> (at % 64) & 1 == 0 {
+            return Ok(Some(None));
+        }
+        let before =
+            words[..at / 64].iter().map(|&word| u64::from_le_bytes(word).count_ones()).sum::<u32>();
+        let index = (before + (word & ((1 << (at % 64)) - 1)).count_ones()) as usize;
+        Ok(Some((index < BLOCK_LEN).then_some(index)))
+    }
+
     /// Reads the frequencies of `block`.
     pub(crate) fn tfs(
         &self,

@@ -2,7 +2,7 @@
 
 use infino_format::{DocSet, FormatError};
 
-use super::phrase::PhraseOp;
+use super::phrase::{PhraseOp, Visit};
 use super::term::TermOp;
 use super::topk::TopK;
 use crate::bm25::upward;
@@ -105,7 +105,8 @@ impl Conjunction<'_> {
             }
             if !score_first {
                 for &i in &kept[..len] {
-                    scores[lead][usize::from(i)] = self.must[lead].score_at(i.into())?;
+                    let at = usize::from(i);
+                    scores[lead][at] = self.must[lead].score_at(at, docs[at])?;
                 }
             }
             for &i in &kept[..len] {
@@ -117,7 +118,7 @@ impl Conjunction<'_> {
                 }
                 for list in &mut self.should {
                     if let Some(index) = list.seek(doc)? {
-                        sum += list.score_at(index)?;
+                        sum += list.score_at(index, doc)?;
                     }
                 }
                 top.offer(doc, sum);
@@ -198,15 +199,13 @@ pub(crate) fn top_of_phrase(
     top: &mut TopK,
     allowed: Option<&DocSet>,
 ) -> Result<(), FormatError> {
-    phrase.each_document(0..u32::MAX, |phrase, doc| {
-        if allowed.is_some_and(|allowed| !allowed.contains(doc))
-            || phrase.ceiling(doc)? < top.threshold()
-        {
-            return Ok(());
+    phrase.each_document(0..u32::MAX, |visit| match visit {
+        Visit::May { doc, ceiling } => {
+            ceiling >= top.threshold() && allowed.is_none_or(|allowed| allowed.contains(doc))
         }
-        if let Some(score) = phrase.score(doc)? {
+        Visit::Is { doc, score } => {
             top.offer(doc, score);
+            true
         }
-        Ok(())
     })
 }

@@ -27,7 +27,7 @@ use crate::stats::CorpusStats;
 use disjunction::Disjunction;
 use eval::Evaluator;
 use load::Load;
-use phrase::PhraseOp;
+use phrase::{PhraseOp, Visit};
 use shape::Shape;
 use topk::TopK;
 use weights::Weights;
@@ -197,6 +197,20 @@ impl Count {
                 return Ok(all.count(self.allowed.as_ref())?);
             }
             _ => {}
+        }
+        if let Node::Phrase { terms, slop, boost } = root {
+            let Some(mut phrase) = PhraseOp::new(terms, *slop, *boost, &self.load, None)? else {
+                return Ok(0);
+            };
+            let allowed = self.allowed.as_ref();
+            phrase.each_document(0..u32::MAX, |visit| match visit {
+                Visit::May { doc, .. } => allowed.is_none_or(|allowed| allowed.contains(doc)),
+                Visit::Is { .. } => {
+                    count += 1;
+                    true
+                }
+            })?;
+            return Ok(count);
         }
         let mut evaluator = Evaluator::new(root, &self.load, None)?;
         evaluator.each_window(inner.reader.rows, |base, window| {

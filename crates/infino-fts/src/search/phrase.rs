@@ -15,11 +15,21 @@ use super::window::{Bits, WINDOW};
 use crate::FtsError;
 use crate::bm25::Scorer;
 
-/// A phrase over its words' cursors.
+/// What [`PhraseOp::each_document`] tells.
+pub(crate) enum Visit {
+    /// The rarest word is there; the score is at most `ceiling`. Whether to go on.
+    May { doc: u32, ceiling: f32 },
+    /// The phrase is there.
+    Is { doc: u32, score: f32 },
+}
+
+/// A phrase over its words' cursors, the rarest first.
 pub(crate) struct PhraseOp<'a> {
     words: Vec<Word<'a>>,
     slop: u32,
     scorer: Option<Scorer>,
+    /// Where the phrase may begin in the document at hand.
+    starts: Vec<u32>,
 }
 
 struct Word<'a> {
@@ -58,7 +68,7 @@ impl<'a> PhraseOp<'a> {
         let scorer = weights
             .map(|weights| weights.scorer(field, terms.iter().map(|&(term, _)| term), boost));
         words.sort_by_key(|word| word.term.cursor.df);
-        Ok(Some(Self { words, slop, scorer }))
+        Ok(Some(Self { words, slop, scorer, starts: Vec::new() }))
     }
 
     pub(crate) fn weight(&self) -> f32 {
@@ -82,23 +92,23 @@ impl<'a> PhraseOp<'a> {
         mut scores: Option<&mut [f32]>,
     ) -> Result<(), FormatError> {
         let end = base.saturating_add(WINDOW as u32);
-        self.each_document(base..end, |phrase, doc| {
-            if let Some(score) = phrase.score(doc)? {
+        self.each_document(base..end, |visit| {
+            if let Visit::Is { doc, score } = visit {
                 let at = (doc - base) as usize;
                 bits[at / 64] |= 1 << (at % 64);
                 if let Some(scores) = &mut scores {
                     scores[at] += score;
                 }
             }
-            Ok(())
+            true
         })
     }
 
-    /// Calls `each` with the documents in `docs` that hold all words, ascending.
+    /// Tells `visit` of the documents in `docs` that may hold the phrase, ascending, and if it returns true of those that do.
     pub(crate) fn each_document(
         &mut self,
         docs: Range<u32>,
-        mut each: impl FnMut(&mut Self, u32) -> Result<(), FormatError>,
+        mut visit: impl FnMut(Visit) -> bool,
     ) -> Result<(), FormatError> {
         let mut block = self.words[0].term.cursor.block_of(0, docs.start);
         while block < self.words[0].term.cursor.blocks() {
@@ -109,59 +119,100 @@ impl<'a> PhraseOp<'a> {
             lead.block = block;
             lead.cursor.read(block, lead.field)?;
             let (in_block, len) = (*lead.cursor.docs_buffer(), lead.cursor.len);
-            'docs: for (index, &doc) in in_block[..len].iter().enumerate() {
+            for (index, &doc) in in_block[..len].iter().enumerate() {
                 if !docs.contains(&doc) {
                     continue;
                 }
                 self.words[0].index = index;
-                for word in &mut self.words[1..] {
-                    let Some(index) = word.term.seek(doc)? else { continue 'docs };
-                    word.index = index;
+                if !visit(Visit::May { doc, ceiling: self.ceiling(doc)? }) {
+                    continue;
                 }
-                each(self, doc)?;
+                let frequency = match self.slop {
+                    0 => self.exact(doc)? as f32,
+                    slop => self.sloppy(doc, slop)?,
+                };
+                if frequency > 0.0 {
+                    let len = self.words[0].term.lens.get(doc);
+                    let score =
+                        self.scorer.map_or(0.0, |scorer| scorer.score_frequency(frequency, len));
+                    visit(Visit::Is { doc, score });
+                }
             }
             block += 1;
         }
         Ok(())
     }
 
-    /// A bound on the score of the document at hand that needs no positions.
-    pub(crate) fn ceiling(&mut self, doc: u32) -> Result<f32, FormatError> {
-        let (mut least, mut all) = (u32::MAX, 0u32);
-        for word in &mut self.words {
-            let tf = word.term.cursor.tfs()?[word.index];
-            (least, all) = (least.min(tf), all.saturating_add(tf));
+    /// A bound on the score of the document at hand by how often the rarest word is in it.
+    fn ceiling(&mut self, doc: u32) -> Result<f32, FormatError> {
+        let Some(scorer) = self.scorer else { return Ok(f32::INFINITY) };
+        if self.slop > 0 {
+            // With slack one place of a word may serve several matches.
+            return Ok(scorer.ceiling());
         }
-        // With slack one place of a word may serve several matches.
-        let most = if self.slop == 0 { least } else { all };
-        let len = self.words[0].term.lens.get(doc);
-        Ok(self.scorer.map_or(0.0, |scorer| scorer.bound(most as f32, len as f32)))
+        let lead = &mut self.words[0];
+        let tf = lead.term.cursor.tfs(lead.term.block)?[lead.index];
+        Ok(scorer.bound(tf as f32, lead.term.lens.get(doc) as f32))
     }
 
-    /// The score of the document at hand (0 if scores are not wanted), `None` if it does not hold the phrase.
-    pub(crate) fn score(&mut self, doc: u32) -> Result<Option<f32>, FormatError> {
-        for word in &mut self.words {
-            let len = word.term.cursor.len;
-            let tfs = &word.term.cursor.tfs()?[..len];
-            word.positions.read(word.term.block, word.index, tfs, &mut word.places)?;
-            if word.places.is_empty() {
-                return Ok(None);
+    /// How often the words stand side by side in `doc`; a word is looked up only if those before it do.
+    fn exact(&mut self, doc: u32) -> Result<u32, FormatError> {
+        let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
+        self.starts.clear();
+        for word in others {
+            let Some(index) = word.term.seek(doc)? else { return Ok(0) };
+            word.index = index;
+            if self.starts.is_empty() {
+                lead.read_places()?;
+                self.starts
+                    .extend(lead.places.iter().filter_map(|place| place.checked_sub(lead.offset)));
+            }
+            word.read_places()?;
+            let (mut kept, mut at) = (0, 0);
+            for i in 0..self.starts.len() {
+                let start = self.starts[i];
+                let wanted = start.saturating_add(word.offset);
+                while at < word.places.len() && word.places[at] < wanted {
+                    at += 1;
+                }
+                self.starts[kept] = start;
+                kept += usize::from(word.places.get(at) == Some(&wanted));
+            }
+            self.starts.truncate(kept);
+            if kept == 0 {
+                return Ok(0);
             }
         }
-        let frequency = frequency(&self.words, self.slop);
-        if frequency == 0.0 {
-            return Ok(None);
+        Ok(self.starts.len() as u32)
+    }
+
+    fn sloppy(&mut self, doc: u32, slop: u32) -> Result<f32, FormatError> {
+        for word in &mut self.words[1..] {
+            let Some(index) = word.term.seek(doc)? else { return Ok(0.0) };
+            word.index = index;
         }
-        let len = self.words[0].term.lens.get(doc);
-        Ok(Some(self.scorer.map_or(0.0, |scorer| scorer.score_frequency(frequency, len))))
+        for word in &mut self.words {
+            word.read_places()?;
+            if word.places.is_empty() {
+                return Ok(0.0);
+            }
+        }
+        Ok(frequency(&self.words, slop))
     }
 }
 
-/// How often the words stand as the phrase says.
-fn frequency(words: &[Word<'_>], slop: u32) -> f32 {
-    if slop == 0 {
-        return exact(words) as f32;
+impl Word<'_> {
+    /// Reads its places in the document it is at.
+    fn read_places(&mut self) -> Result<(), FormatError> {
+        let block = self.term.block;
+        let len = self.term.cursor.block_len(block);
+        let tfs = &self.term.cursor.tfs(block)?[..len];
+        self.positions.read(block, self.index, tfs, &mut self.places)
     }
+}
+
+/// How often the words stand as the phrase says, within `slop` moves.
+fn frequency(words: &[Word<'_>], slop: u32) -> f32 {
     let place =
         |word: usize, at: usize| i64::from(words[word].places[at]) - i64::from(words[word].offset);
     let mut at = vec![0; words.len()];
@@ -195,28 +246,4 @@ fn frequency(words: &[Word<'_>], slop: u32) -> f32 {
             return sum;
         }
     }
-}
-
-/// How often the words stand side by side.
-fn exact(words: &[Word<'_>]) -> u32 {
-    let lead = words.iter().min_by_key(|word| word.places.len()).expect("a phrase has words");
-    let mut at = vec![0; words.len()];
-    let mut count = 0;
-    'places: for &place in &lead.places {
-        let Some(start) = place.checked_sub(lead.offset) else { continue };
-        for (word, at) in words.iter().zip(&mut at) {
-            let wanted = start + word.offset;
-            while *at < word.places.len() && word.places[*at] < wanted {
-                *at += 1;
-            }
-            if *at == word.places.len() {
-                break 'places;
-            }
-            if word.places[*at] != wanted {
-                continue 'places;
-            }
-        }
-        count += 1;
-    }
-    count
 }

@@ -7,7 +7,7 @@ use super::window::{Bits, WINDOW};
 use crate::bm25::Scorer;
 use crate::kernel::pack::BLOCK_LEN;
 use crate::kernel::score;
-use crate::postings::cursor::PostingsCursor;
+use crate::postings::cursor::{PostingsCursor, place_of};
 use crate::reader::Field;
 
 /// A term's list, what it is worth, and where we are in it.
@@ -131,7 +131,7 @@ impl<'a> TermOp<'a> {
     pub(crate) fn score_block(&mut self) -> Result<&[f32; BLOCK_LEN], FormatError> {
         if self.scored != self.block {
             let Some(scorer) = self.scorer else { return Ok(&self.scores) };
-            self.cursor.tfs()?;
+            self.cursor.tfs(self.block)?;
             let mut lens = [0; BLOCK_LEN];
             let lens = match self.cursor.inline_lens() {
                 Some(lens) => lens,
@@ -163,16 +163,13 @@ impl<'a> TermOp<'a> {
         block < self.cursor.blocks()
     }
 
-    /// Moves to `doc`; its index in the block that is then read, `None` if the list does not hold it.
+    /// Moves to the block of `doc`; its index there, `None` if the list does not hold it.
     #[inline]
     pub(crate) fn seek(&mut self, doc: u32) -> Result<Option<usize>, FormatError> {
         if !self.rewind(doc) || self.cursor.first(self.block) > doc {
             return Ok(None);
         }
-        self.cursor.read(self.block, self.field)?;
-        let (docs, len) = (self.cursor.docs_buffer(), self.cursor.len);
-        let place = place_of(docs, len, doc);
-        Ok((docs[place] == doc).then_some(place))
+        self.cursor.find(self.block, doc, self.field)
     }
 
     /// Adds the scores of those of `candidates`, which ascend from `base`, that the list holds.
@@ -204,7 +201,7 @@ impl<'a> TermOp<'a> {
                 let doc = base + candidate;
                 let place = place_of(self.cursor.docs_buffer(), self.cursor.len, doc);
                 if self.cursor.docs_buffer()[place] == doc {
-                    sums[candidate as usize] += self.score_at(place)?;
+                    sums[candidate as usize] += self.score_at(place, doc)?;
                 }
             }
         }
@@ -254,24 +251,25 @@ impl<'a> TermOp<'a> {
                     self.score_block()?;
                 }
                 for at in start..left {
-                    scores[usize::from(kept[at])] = self.score_at(places[at].into())?;
+                    let i = usize::from(kept[at]);
+                    scores[i] = self.score_at(places[at].into(), docs[i])?;
                 }
             }
         }
         Ok(left)
     }
 
-    /// The score of the document at `index` of the block that has been read.
+    /// The score of `doc`, which is at `index` of the block we are at.
     #[inline]
-    pub(crate) fn score_at(&mut self, index: usize) -> Result<f32, FormatError> {
+    pub(crate) fn score_at(&mut self, index: usize, doc: u32) -> Result<f32, FormatError> {
         if self.scored == self.block {
             return Ok(self.scores[index]);
         }
         let Some(scorer) = self.scorer else { return Ok(0.0) };
-        let tf = self.cursor.tfs()?[index];
+        let tf = self.cursor.tfs(self.block)?[index];
         let len = match self.cursor.inline_lens() {
             Some(lens) => lens[index],
-            None => self.lens.get(self.cursor.docs()[index]),
+            None => self.lens.get(doc),
         };
         Ok(scorer.score(tf, len))
     }
@@ -284,17 +282,4 @@ impl<'a> TermOp<'a> {
         }
         bounds
     }
-}
-
-/// The first of the first `len` of `docs` that is at least `doc`, which the last is.
-#[inline(always)]
-fn place_of(docs: &[u32; BLOCK_LEN], len: usize, doc: u32) -> usize {
-    let mut at = 0;
-    if len == BLOCK_LEN {
-        for step in [64, 32, 16, 8, 4, 2, 1] {
-            at += if docs[(at + step - 1) & (BLOCK_LEN - 1)] < doc { step } else { 0 };
-        }
-        return at & (BLOCK_LEN - 1);
-    }
-    docs[..len].partition_point(|&own| own < doc).min(len - 1)
 }

@@ -65,13 +65,36 @@ impl CachedStore {
         blocks
     }
 
+    /// The key of a range that spans blocks. Such a range is kept put together as well: what a query reads, the next one
+    /// often reads again, and copying it costs more than all else. Blocks that are then no longer read make room first.
+    fn spanning(&self, object: u128, range: &Range<u64>) -> Option<Key> {
+        let size = self.cache.block_bytes;
+        let spans = range.start < range.end && range.start / size != (range.end - 1) / size;
+        spans.then(|| Key { object, block: range.start, len: range.end - range.start })
+    }
+
+    fn known(&self, object: u128, range: &Range<u64>) -> Option<Bytes> {
+        let bytes = self.cache.in_memory(&self.spanning(object, range)?)?;
+        count(
+            &self.cache.counts.memory_hits,
+            bytes.len().div_ceil(self.cache.block_bytes as usize),
+        );
+        Some(bytes)
+    }
+
+    fn remember(&self, object: u128, range: &Range<u64>, bytes: &Bytes) {
+        if let Some(key) = self.spanning(object, range) {
+            self.cache.keep_in_memory(key, bytes);
+        }
+    }
+
     /// Every block of `numbers`, from memory, another's read, the disk, or the store.
     async fn load(&self, path: &str, numbers: &[u64]) -> Result<HashMap<u64, Bytes>, StorageError> {
         let (cache, object) = (&*self.cache, self.object(path));
         let mut found = HashMap::with_capacity(numbers.len());
         let (mut pilots, mut flights) = (Vec::new(), Vec::new());
         for &block in numbers {
-            let key = Key { object, block };
+            let key = Key::block(object, block);
             if let Some(bytes) = cache.in_memory(&key) {
                 count(&cache.counts.memory_hits, 1);
                 found.insert(block, bytes);
@@ -249,12 +272,28 @@ impl Store for CachedStore {
             return self.inner.get_ranges(path, ranges).await;
         }
         crate::path::check(path)?;
-        let blocks = match self.load(path, &self.blocks(ranges)).await {
+        let object = self.object(path);
+        let known: Vec<_> = ranges.iter().map(|range| self.known(object, range)).collect();
+        let missing: Vec<_> = ranges
+            .iter()
+            .zip(&known)
+            .filter(|(_, known)| known.is_none())
+            .map(|(range, _)| range.clone())
+            .collect();
+        let blocks = match self.load(path, &self.blocks(&missing)).await {
             // Of blocks, which nobody asked for: the store names the range.
             Err(StorageError::Range { .. }) => return self.inner.get_ranges(path, ranges).await,
             blocks => blocks?,
         };
-        ranges.iter().map(|range| self.assemble(path, range, &blocks)).collect()
+        let answer = ranges.iter().zip(known).map(|(range, known)| match known {
+            Some(bytes) => Ok(bytes),
+            None => {
+                let bytes = self.assemble(path, range, &blocks)?;
+                self.remember(object, range, &bytes);
+                Ok(bytes)
+            }
+        });
+        answer.collect()
     }
 
     async fn get_clipped(

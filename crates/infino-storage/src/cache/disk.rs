@@ -199,7 +199,7 @@ fn parse_name(name: &str) -> Option<Key> {
         return None;
     }
     let object = u128::from_str_radix(object, 16).ok()?;
-    Some(Key { object, block: u64::from_str_radix(block, 16).ok()? })
+    Some(Key::block(object, u64::from_str_radix(block, 16).ok()?))
 }
 
 fn header_of(key: &Key, block: &[u8]) -> [u8; HEADER_BYTES] {

@@ -6,13 +6,21 @@
 
 use std::collections::BTreeMap;
 
-/// Which block of which object, and of which store.
+/// Which block of which object of which store; or, with a length, which range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Key {
     /// A hash of the store's identity and the object's name.
     pub(super) object: u128,
-    /// Blocks are numbered from the object's beginning.
+    /// Blocks are numbered from the object's beginning; a range has its first byte here.
     pub(super) block: u64,
+    /// 0 for a block, otherwise the length of a range that was put together from several.
+    pub(super) len: u64,
+}
+
+impl Key {
+    pub(super) fn block(object: u128, block: u64) -> Self {
+        Self { object, block, len: 0 }
+    }
 }
 
 #[derive(Debug)]
@@ -113,9 +121,10 @@ impl<V> Sieve<V> {
         Some(self.take(at).1)
     }
 
-    /// Removes all blocks of an object.
+    /// Removes all blocks and ranges of an object.
     pub(super) fn remove_object(&mut self, object: u128) -> Vec<(Key, V)> {
-        let blocks = Key { object, block: 0 }..=Key { object, block: u64::MAX };
+        let last = Key { object, block: u64::MAX, len: u64::MAX };
+        let blocks = Key::block(object, 0)..=last;
         let keys: Vec<_> = self.places.range(blocks).map(|(key, _)| *key).collect();
         keys.into_iter().filter_map(|key| Some((key, self.remove(&key)?))).collect()
     }
@@ -169,7 +178,7 @@ mod tests {
     use super::*;
 
     fn key(n: u64) -> Key {
-        Key { object: u128::from(n / 10), block: n % 10 }
+        Key { object: u128::from(n / 10), block: n % 10, len: n % 3 }
     }
 
     #[test]

@@ -58,6 +58,9 @@ async fn what_was_read_is_not_read_again() {
     assert_eq!(bench.read(), (1, BLOCK + 100_000 % BLOCK));
     let stats = bench.store.cache().stats();
     assert_eq!((stats.misses, stats.memory_hits), (5, 4));
+    let again = bench.store.get_ranges("o", &[100..8000]).await.unwrap();
+    let once_more = bench.store.get_ranges("o", &[100..8000]).await.unwrap();
+    assert_eq!(again[0].as_ptr(), once_more[0].as_ptr(), "a range over blocks is copied once");
 }
 
 #[tokio::test]

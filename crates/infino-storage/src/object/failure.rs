@@ -46,6 +46,12 @@ impl From<Failure> for StorageError {
 impl Failure {
     pub(super) fn of(path: &str, operation: &'static str, error: object_store::Error) -> Self {
         use object_store::Error as E;
+        if let E::Generic { source, .. } = &error
+            && let Some(error) = source.downcast_ref::<StorageError>()
+        {
+            // What the caller's own credentials provider said.
+            return Self::Error(error.clone());
+        }
         let said = Said::of(&error);
         let path = path.to_owned();
         Self::Error(match error {

@@ -186,10 +186,9 @@ impl World {
     /// Whether the change may follow what came after version `read`, from what happened to rows alone.
     fn expected(&self, effect: &Effect, read: u64) -> Result<(), &'static str> {
         let (old, new) = (&self.versions[read as usize], self.versions.last().unwrap());
-        if effect.schema || effect.born.is_some() {
-            if old.model.generation != new.model.generation {
-                return Err("the schema changed");
-            }
+        let bound = effect.schema || effect.born.is_some();
+        if bound && old.model.generation != new.model.generation {
+            return Err("the schema changed");
         }
         let came = new.model.files.keys().any(|id| !old.model.files.contains_key(id));
         if effect.schema && (came || self.any_added_since(read)) {

@@ -1,5 +1,5 @@
 //! Rows to test with, and ways to look at results.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 use std::sync::Arc;
 
