@@ -36,6 +36,14 @@ pub enum VectorError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file could not be opened; the path is wrong or not allowed.
+    #[error("vector index file {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The output refused the index.
     #[error("writing the vector index: {0}")]
     Write(#[source] io::Error),

@@ -1,15 +1,18 @@
 //! An index open for searching.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use infino_format::schema::Metric;
 use infino_format::{DocId, DocSet, FormatError};
+use rayon::prelude::*;
 
 use crate::kernel;
 use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::mmap;
 use crate::positions::Positions;
 use crate::rotation::Rotation;
 use crate::search::{self, Search};
@@ -71,6 +74,19 @@ impl IvfIndex {
         let positions = Marks::new(positions as usize);
         let resident = Resident { section, lists, groups, positions };
         Ok(Self::of(inner.layout, Some(resident)))
+    }
+
+    /// Opens a section that is a file of its own, mapped into memory.
+    ///
+    /// The file must not be changed or shortened while the index or a clone of it lives; write another and open that.
+    ///
+    /// # Errors
+    /// [`VectorError::File`] if it cannot be mapped, [`VectorError::Corrupt`] if it is no section.
+    pub fn open_file(path: impl AsRef<Path>) -> Result<Self, VectorError> {
+        let path = path.as_ref();
+        let section = mmap::map(path)
+            .map_err(|source| VectorError::File { path: path.to_path_buf(), source })?;
+        Self::resident(section)
     }
 
     fn of(layout: Layout, resident: Option<Resident>) -> Self {
@@ -145,6 +161,26 @@ impl IvfIndex {
         allowed: Option<&DocSet>,
     ) -> Result<Vec<Neighbor>, VectorError> {
         self.search_counted(query, params, allowed).map(|(hits, _)| hits)
+    }
+
+    /// Searches an index in memory for each of `queries`, vectors that follow each other, on the caller's rayon pool.
+    ///
+    /// # Errors
+    /// As [`IvfIndex::search_resident`], and [`VectorError::Query`] if they are not whole vectors.
+    pub fn search_batch(
+        &self,
+        queries: &[f32],
+        params: &SearchParams,
+        allowed: Option<&DocSet>,
+    ) -> Result<Vec<Vec<Neighbor>>, VectorError> {
+        if !queries.len().is_multiple_of(self.dim()) {
+            let problem = format!("{} floats are not vectors of {}", queries.len(), self.dim());
+            return Err(VectorError::query(problem));
+        }
+        queries
+            .par_chunks_exact(self.dim())
+            .map(|query| self.search_resident(query, params, allowed))
+            .collect()
     }
 
     /// [`IvfIndex::search_resident`], and what it went through.

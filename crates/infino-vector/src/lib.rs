@@ -32,6 +32,7 @@ mod index;
 mod kernel;
 mod kmeans;
 mod layout;
+mod mmap;
 mod positions;
 mod rabitq;
 mod random;

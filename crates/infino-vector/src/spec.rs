@@ -122,6 +122,9 @@ pub struct SearchParams {
     /// exact; with [`RerankCodec::Sq8Residual`] it is exact for the vectors as stored, 16 bits a dimension; with
     /// [`RerankCodec::None`] every row is scored by its code.
     pub exact: bool,
+    /// The greatest distance of a neighbour, in the metric of the index; those farther are left out, so fewer than `k` may
+    /// come.
+    pub within: Option<f32>,
     /// Width of the error bound of a code in standard deviations: a row whose distance is below the estimate by more than
     /// this may be missed. Wider reranks more rows; by default 1.9, and more for recalls from 0.985.
     pub bound: Option<f32>,
@@ -129,7 +132,7 @@ pub struct SearchParams {
 
 impl Default for SearchParams {
     fn default() -> Self {
-        Self { k: 10, nprobe: None, target_recall: None, exact: false, bound: None }
+        Self { k: 10, nprobe: None, target_recall: None, exact: false, within: None, bound: None }
     }
 }
 
@@ -143,6 +146,9 @@ impl SearchParams {
         }
         if let Some(target) = self.target_recall.filter(|target| !(0.0..=1.0).contains(target)) {
             return Err(VectorError::query(format!("target recall {target} is outside 0 to 1")));
+        }
+        if self.within.is_some_and(f32::is_nan) {
+            return Err(VectorError::query("the greatest distance is not a number"));
         }
         if let Some(bound) = self.bound.filter(|bound| !(*bound >= 0.0 && bound.is_finite())) {
             return Err(VectorError::query(format!("bound {bound} is not a width")));

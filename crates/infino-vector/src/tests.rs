@@ -201,9 +201,9 @@ fn bytes_depend_on_spec_and_vectors_alone() {
         let (plain, built) = build(spec.clone(), BuildOptions::default(), &rows);
         assert_eq!(built.len, plain.len() as u64);
         let dir = std::env::temp_dir().join(format!("infino-vector-{}", std::process::id()));
-        let scratch_dir = Some(dir.join(format!("{rerank:?}")));
+        let scratch = dir.join(format!("{rerank:?}"));
         for (threads, spill_bytes) in [(1, 0), (2, 20_000), (3, usize::MAX)] {
-            let options = BuildOptions { spill_bytes, scratch_dir: scratch_dir.clone(), threads };
+            let options = BuildOptions { spill_bytes, scratch_dir: Some(scratch.clone()), threads };
             let mut builder = IvfBuilder::new(spec.clone(), options).unwrap();
             for (i, row) in rows.iter().enumerate() {
                 builder.push(doc(i), row).unwrap();
@@ -212,7 +212,7 @@ fn bytes_depend_on_spec_and_vectors_alone() {
             assert_eq!(builder.finish_to(&mut out).unwrap(), built);
             assert!(out == plain, "{threads} threads, {spill_bytes} bytes of spill");
         }
-        assert!(!scratch_dir.unwrap().exists(), "scratch is gone");
+        assert!(!scratch.exists(), "scratch is gone");
         let _ = std::fs::remove_dir(dir);
     }
 }
@@ -302,6 +302,7 @@ fn what_cannot_be_asked_is_refused() {
         (vec![1.0; 16], SearchParams { k: 0, ..fine() }),
         (vec![1.0; 16], SearchParams { nprobe: Some(0), ..fine() }),
         (vec![1.0; 16], SearchParams { target_recall: Some(1.5), ..fine() }),
+        (vec![1.0; 16], SearchParams { within: Some(f32::NAN), ..fine() }),
         (vec![1.0; 16], SearchParams { bound: Some(f32::NAN), ..fine() }),
     ] {
         let refused = index.search_resident(&query, &params, None);
@@ -370,4 +371,61 @@ fn every_flipped_byte_is_an_error_or_the_same_answer() {
             assert!(IvfIndex::resident(section[..at].to_vec().into()).is_err(), "cut at {at}");
         }
     }
+}
+
+#[test]
+fn a_greatest_distance_leaves_the_rest_out() {
+    let rows = clustered(800, 24, 10);
+    for metric in METRICS {
+        for rerank in CODECS {
+            let index = index(spec(24, metric, rerank), &rows);
+            let all = SearchParams { k: 800, exact: true, ..Default::default() };
+            let mut hits = index.search_resident(&rows[5], &all, None).unwrap();
+            let within = Some(hits[30].distance);
+            hits.retain(|hit| Some(hit.distance) <= within);
+            let near = SearchParams { within, ..all };
+            assert_eq!(index.search_resident(&rows[5], &near, None).unwrap(), hits);
+        }
+    }
+}
+
+#[test]
+fn a_batch_answers_as_its_queries_do() {
+    let rows = clustered(500, 20, 11);
+    let index = index(IvfSpec::new(20, Metric::Cosine), &rows);
+    let params = SearchParams::default();
+    let batch = index.search_batch(&rows[..40].concat(), &params, None).unwrap();
+    for (query, hits) in rows.iter().zip(&batch) {
+        assert_eq!(&index.search_resident(query, &params, None).unwrap(), hits);
+    }
+    assert!(matches!(
+        index.search_batch(&[1.0; 30], &params, None),
+        Err(VectorError::Query { .. })
+    ));
+}
+
+#[test]
+fn a_file_answers_as_its_bytes_do() {
+    let rows = clustered(300, 16, 12);
+    let (section, _) = build(IvfSpec::new(16, Metric::L2), BuildOptions::default(), &rows);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert!(matches!(IvfIndex::open_file(file.path()), Err(VectorError::Corrupt(_))), "empty");
+    std::fs::write(file.path(), &section).unwrap();
+    let mapped = IvfIndex::open_file(file.path()).unwrap();
+    let held = IvfIndex::resident(section.into()).unwrap();
+    let params = SearchParams::default();
+    let ask = |index: &IvfIndex| index.search_resident(&rows[3], &params, None).unwrap();
+    assert_eq!(ask(&mapped), ask(&held));
+    let missing = file.path().join("missing");
+    assert!(matches!(IvfIndex::open_file(missing), Err(VectorError::File { .. })));
+}
+
+#[test]
+fn scratch_space_that_fails_is_named() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let scratch_dir = Some(file.path().to_path_buf());
+    let options = BuildOptions { spill_bytes: 0, scratch_dir, threads: 1 };
+    let mut builder = IvfBuilder::new(IvfSpec::new(16, Metric::L2), options).unwrap();
+    let refused = builder.push(0, &[1.0; 16]);
+    assert!(matches!(refused, Err(VectorError::Scratch { path, .. }) if path == file.path()));
 }

@@ -114,7 +114,7 @@ impl Search {
         }
         let mut shortlist = candidates.finish();
         if layout.header.rerank == RerankCodec::None {
-            return Ok(Step::Done(shortlist.by_estimate(layout, self.k)));
+            return Ok(Step::Done(shortlist.by_estimate(layout, self.query.within, self.k)));
         }
         shortlist.sort();
         let promising = shortlist.promising(self.k);

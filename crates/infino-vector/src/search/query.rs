@@ -22,6 +22,8 @@ pub(crate) struct Query {
     pub(crate) norm2: f32,
     /// ε of the error bound.
     pub(crate) width: f32,
+    /// The greatest distance of a neighbour.
+    pub(crate) within: f32,
 }
 
 impl Query {
@@ -39,14 +41,21 @@ impl Query {
         inner.rotation.apply(&mut rotated);
         let code = QueryCode::new(&rotated);
         let norm2 = crate::kernel::dot(&rotated, &rotated);
-        Ok(Self { raw: query.to_vec(), rotated, code, norm2, width })
+        Ok(Self {
+            raw: query.to_vec(),
+            rotated,
+            code,
+            norm2,
+            width,
+            within: params.within.unwrap_or(f32::INFINITY),
+        })
     }
 
     /// A row, rotated and scaled as it is stored.
     pub(crate) fn of_row(rotated: Vec<f32>) -> Self {
         let code = QueryCode::new(&rotated);
         let norm2 = crate::kernel::dot(&rotated, &rotated);
-        Self { raw: Vec::new(), rotated, code, norm2, width: bound(1.0) }
+        Self { raw: Vec::new(), rotated, code, norm2, width: bound(1.0), within: f32::INFINITY }
     }
 }
 

@@ -61,7 +61,8 @@ impl<'a> Scorer<'a> {
 
     /// Nearest first.
     pub(crate) fn finish(self) -> Vec<Neighbor> {
-        self.heap.into_sorted_vec().into_iter().map(|hit| hit.0).collect()
+        let hits = self.heap.into_sorted_vec().into_iter().map(|hit| hit.0);
+        hits.take_while(|hit| hit.distance <= self.query.within).collect()
     }
 
     fn distance(&mut self, step: f32, payload: &[u8]) -> f32 {

@@ -116,7 +116,7 @@ impl Run<'_> {
         }
         let mut shortlist = candidates.finish();
         if layout.header.rerank == RerankCodec::None {
-            return Ok((shortlist.by_estimate(layout, self.k), counts));
+            return Ok((shortlist.by_estimate(layout, self.query.within, self.k), counts));
         }
         shortlist.sort();
         let mut scorer = Scorer::new(layout, &self.query, self.k);

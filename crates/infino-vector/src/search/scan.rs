@@ -131,12 +131,13 @@ impl Shortlist {
     }
 
     /// The `k` nearest by estimate.
-    pub(crate) fn by_estimate(&self, layout: &Layout, k: usize) -> Vec<Neighbor> {
+    pub(crate) fn by_estimate(&self, layout: &Layout, within: f32, k: usize) -> Vec<Neighbor> {
         let metric = layout.header.metric;
         let mut hits: Vec<_> = self
             .rows
             .iter()
             .map(|row| Neighbor { doc: row.doc, distance: distance(metric, row.estimate) })
+            .filter(|hit| hit.distance <= within)
             .collect();
         if k < hits.len() {
             hits.select_nth_unstable_by(k, Neighbor::order);
