@@ -68,6 +68,11 @@ impl BodyReader {
         self.checksums.covered()
     }
 
+    /// The checksums that reads are verified by.
+    pub(crate) fn checksums(&self) -> &Checksums {
+        &self.checksums
+    }
+
     /// Bytes of a block that is verified as one.
     pub(crate) fn block_len(&self) -> u64 {
         self.checksums.block_len()

@@ -255,5 +255,5 @@ fn write_checksums(
         len,
         open_len: len,
     };
-    Ok(Placed { section, open_crc: crc32c(layout::open_part(&bytes)) })
+    Ok(Placed { section, open_hash: layout::open_hash(&bytes) })
 }

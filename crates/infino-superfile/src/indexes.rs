@@ -8,13 +8,12 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Float32Type, Schema};
 use arrow::record_batch::RecordBatch;
 use infino_format::DocId;
-use infino_format::checksum::crc32c;
 use infino_format::schema::{TableSchema, VectorIndex};
 use infino_format::summary::{SectionKind, SectionRef, TextStats, VectorStats};
 use infino_fts::{FtsBuilder, FtsError};
 use infino_vector::{IvfBuilder, IvfSpec, VectorError};
 
-use crate::layout::{OPEN_CRC_BYTES, Placed, open_part};
+use crate::layout::{OPEN_HASH_BYTES, Placed, open_hash};
 use crate::{SuperfileError, SuperfileOptions};
 
 /// Layout of the sections this release writes.
@@ -125,7 +124,7 @@ impl IndexBuilders {
             let section =
                 SectionRef { kind, version: SECTION_VERSION, field_ids, offset: at, len, open_len };
             let open = &head[..head.len().min(usize::try_from(open_len).unwrap_or(usize::MAX))];
-            indexes.placed.push(Placed { section, open_crc: crc32c(open_part(open)) });
+            indexes.placed.push(Placed { section, open_hash: open_hash(open) });
             at += len;
         };
         if let Some(TextIndexes { builder, field_ids, .. }) = self.text {
@@ -188,7 +187,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-/// Passes a section on and keeps what its checksum in the table of contents is of.
+/// Passes a section on and keeps what its hash in the table of contents is of.
 struct SectionWriter<'a> {
     out: &'a mut dyn Write,
     head: Vec<u8>,
@@ -197,7 +196,7 @@ struct SectionWriter<'a> {
 impl Write for SectionWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.out.write_all(bytes)?;
-        let room = (OPEN_CRC_BYTES - self.head.len()).min(bytes.len());
+        let room = (OPEN_HASH_BYTES - self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..room]);
         Ok(bytes.len())
     }

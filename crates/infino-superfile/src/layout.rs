@@ -36,11 +36,11 @@ pub(crate) const SEAL_KEY: &str = "inf.seal";
 
 const WHAT: &str = "superfile footer";
 
-/// A section and the checksum of what opens it, which ties the section to this file.
+/// A section and the hash of what opens it, which ties the section to this file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Placed {
     pub(crate) section: SectionRef,
-    pub(crate) open_crc: u32,
+    pub(crate) open_hash: u64,
 }
 
 impl Placed {
@@ -53,12 +53,16 @@ impl Placed {
     }
 }
 
-/// Most of a section that its entry in the table of contents holds the checksum of.
-pub(crate) const OPEN_CRC_BYTES: usize = 64 << 10;
+/// Most of a section that its entry in the table of contents holds the hash of.
+pub(crate) const OPEN_HASH_BYTES: usize = 64 << 10;
 
-/// The part of a section's opening that its entry in the table of contents holds the checksum of.
-pub(crate) fn open_part(open: &[u8]) -> &[u8] {
-    &open[..open.len().min(OPEN_CRC_BYTES)]
+/// The hash in the table of contents of a section that is opened by `open`: the first 8 bytes, little-endian, of BLAKE3
+/// of no more than [`OPEN_HASH_BYTES`] of it.
+///
+/// Not a checksum of the kind that sections carry: the CRC of bytes that end in their own CRC is the same for all.
+pub(crate) fn open_hash(open: &[u8]) -> u64 {
+    let hash = blake3::hash(&open[..open.len().min(OPEN_HASH_BYTES)]);
+    u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
 }
 
 /// The footer's keys but the seal.
@@ -95,8 +99,8 @@ fn line(placed: &Placed) -> String {
     };
     let fields: Vec<_> = field_ids.iter().map(u32::to_string).collect();
     format!(
-        "{kind} version={version} offset={offset} len={len} open={open_len} crc={:08x} fields={}\n",
-        placed.open_crc,
+        "{kind} version={version} offset={offset} len={len} open={open_len} hash={:016x} fields={}\n",
+        placed.open_hash,
         fields.join(",")
     )
 }
@@ -190,7 +194,7 @@ fn parse_line(line: &str) -> Result<Placed, FormatError> {
     let offset = value("offset")?.parse().map_err(|_| bad())?;
     let len = value("len")?.parse().map_err(|_| bad())?;
     let open_len = value("open")?.parse().map_err(|_| bad())?;
-    let open_crc = u32::from_str_radix(value("crc")?, 16).map_err(|_| bad())?;
+    let open_hash = u64::from_str_radix(value("hash")?, 16).map_err(|_| bad())?;
     let fields = value("fields")?;
     let field_ids = match fields {
         "" => Vec::new(),
@@ -199,7 +203,7 @@ fn parse_line(line: &str) -> Result<Placed, FormatError> {
         }
     };
     let section = SectionRef { kind, version, field_ids, offset, len, open_len };
-    Ok(Placed { section, open_crc })
+    Ok(Placed { section, open_hash })
 }
 
 /// Reads the statistics.
@@ -295,7 +299,7 @@ mod tests {
         let open_len = if kind == SectionKind::BodyChecksums { len } else { len / 2 };
         let section =
             SectionRef { kind, version: 1, field_ids: fields.to_vec(), offset, len, open_len };
-        Placed { section, open_crc: 0xab }
+        Placed { section, open_hash: 0xab }
     }
 
     #[test]

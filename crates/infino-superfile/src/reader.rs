@@ -35,7 +35,6 @@ pub struct Superfile {
     pub(crate) arrow: ArrowReaderMetadata,
     pub(crate) body: BodyReader,
     pub(crate) sections: Vec<OpenSection>,
-    checksums_crc: u32,
 }
 
 /// An index section and the bytes that open it.
@@ -129,12 +128,14 @@ impl Superfile {
         {
             return corrupt("footer", start + footer_at as u64..end, source);
         }
-        if let Err(source) =
-            checksum::verify("checksums", &tail[0][..footer_at], self.checksums_crc)
-        {
-            return corrupt("checksums", start..start + footer_at as u64, source);
+        match Checksums::decode(&tail[0][..footer_at]) {
+            Ok(found) if found == *self.body.checksums() => Ok(()),
+            found => {
+                let other = FormatError::invalid("checksums", "are not those the file opened with");
+                let range = start..start + footer_at as u64;
+                corrupt("checksums", range, found.err().unwrap_or(other))
+            }
         }
-        Ok(())
     }
 
     pub(crate) fn corrupt(
@@ -299,9 +300,10 @@ impl Opening {
         summary: Arc<SuperfileSummary>,
     ) -> Result<Superfile, SuperfileError> {
         for (placed, open) in footer.placed.iter().zip(&opens) {
-            checksum::verify("section", layout::open_part(open), placed.open_crc).map_err(
-                |source| self.corrupt(part_name(&placed.section), placed.open_range(), source),
-            )?;
+            if layout::open_hash(open) != placed.open_hash {
+                let source = FormatError::invalid("section", "opens otherwise than it was written");
+                return Err(self.corrupt(part_name(&placed.section), placed.open_range(), source));
+            }
         }
         let mut sections: Vec<_> = footer
             .placed
@@ -334,15 +336,7 @@ impl Opening {
             Arc::new(checksums),
             metadata,
         );
-        Ok(Superfile {
-            store: self.store,
-            path: self.path,
-            summary,
-            arrow,
-            body,
-            sections,
-            checksums_crc: checksum::crc32c(&last.open),
-        })
+        Ok(Superfile { store: self.store, path: self.path, summary, arrow, body, sections })
     }
 
     fn corrupt(

@@ -14,7 +14,7 @@ use infino_superfile::{Superfile, SuperfileError};
 use infino_vector::{Neighbor, SearchParams};
 use support::{DIM, OneObject, batch, build, indexed_columns, indexed_schema, mix, small};
 
-const ROWS: u64 = 1_500;
+const ROWS: u64 = 600;
 const PATH: &str = "data/one.parquet";
 
 fn built(first: u64) -> (Vec<u8>, SuperfileSummary) {
@@ -56,7 +56,7 @@ async fn ask(file: &Superfile, question: usize) -> Result<Answer, SuperfileError
                 0 => Query::matching("body", "brown fox jumps over lazy", Operator::Or),
                 1 => Query::matching("body", "dogs while rust compiles", Operator::And),
                 2 => Query::phrase("body", "brown fox"),
-                3 => Query::matching("body", "row5 row50 row501 row1400", Operator::Or),
+                3 => Query::matching("body", "row5 row50 row501 row599", Operator::Or),
                 _ => Query::term("key", "key-7"),
             };
             let prepared = file.run_text(reader.prepare(&query)?).await?;
@@ -80,9 +80,9 @@ async fn ask(file: &Superfile, question: usize) -> Result<Answer, SuperfileError
             let search = index.search(&query, &params, None)?;
             Ok(Answer::Neighbors(file.run_vector(3, search).await?))
         }
-        9 => Ok(Answer::Rows(file.rows(&[3, 1_400, 77], &["n", "key"]).await?)),
-        10 => Ok(Answer::Rows(file.rows(&[700, 699, 0], &["body"]).await?)),
-        _ => Ok(Answer::Rows(file.rows(&[1_000], &["embedding", "body"]).await?)),
+        9 => Ok(Answer::Rows(file.rows(&[3, 540, 77], &["n", "key"]).await?)),
+        10 => Ok(Answer::Rows(file.rows(&[500, 499, 0], &["body"]).await?)),
+        _ => Ok(Answer::Rows(file.rows(&[450], &["embedding", "body"]).await?)),
     }
 }
 
