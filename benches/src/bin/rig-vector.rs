@@ -2,18 +2,20 @@
 //!
 //! `info`, `build`, `open` and `search`; vectors are little-endian floats in files, answers row numbers in a file.
 //! Settings are target recalls, so what is measured is what the calibration of the index makes of them. A search with
-//! `"counts": true` adds the rows scanned and reranked on average.
+//! `"counts": true` adds averages: the lists, rows scanned and rows reranked, and the rounds, ranges and bytes of a search
+//! that reads by range.
 #![allow(clippy::print_stdout, reason = "standard output is the protocol")]
 
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufRead, BufWriter, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 
 use bytes::Bytes;
-use infino_format::DocSet;
 use infino_format::schema::{Metric, RerankCodec};
+use infino_format::{DocSet, Fetch, Step};
 use infino_vector::{BuildOptions, IvfBuilder, IvfIndex, IvfSpec, SearchParams};
 use serde_json::{Value, json};
 
@@ -36,7 +38,7 @@ fn main() -> Result<()> {
 
 #[derive(Default)]
 struct Engine {
-    open: Option<(IvfIndex, Vec<i32>)>,
+    open: Option<(IvfIndex, Bytes, Vec<i32>)>,
 }
 
 impl Engine {
@@ -52,12 +54,12 @@ impl Engine {
                 let section = Bytes::from(fs::read(dir.join("index.ivf"))?);
                 let attr = fs::read(dir.join("attr.i32"))?;
                 let attr = attr.chunks_exact(4).map(|b| i32::from_le_bytes(b.try_into().unwrap()));
-                self.open = Some((IvfIndex::resident(section)?, attr.collect()));
+                self.open = Some((IvfIndex::resident(section.clone())?, section, attr.collect()));
                 Ok(json!({}))
             }
             "search" => {
-                let (index, attr) = self.open.as_ref().ok_or("search before open")?;
-                search(index, attr, request)
+                let (index, section, attr) = self.open.as_ref().ok_or("search before open")?;
+                search(index, section, attr, request)
             }
             other => Err(format!("unknown op {other:?}").into()),
         }
@@ -107,7 +109,7 @@ fn build(request: &Value) -> Result<Value> {
     )
 }
 
-fn search(index: &IvfIndex, attr: &[i32], request: &Value) -> Result<Value> {
+fn search(index: &IvfIndex, section: &Bytes, attr: &[i32], request: &Value) -> Result<Value> {
     let (nq, k) = (number(request, "nq")?, number(request, "k")?);
     let clients = number(request, "clients").unwrap_or(1).max(1);
     let bytes = fs::read(text(request, "queries")?)?;
@@ -118,6 +120,7 @@ fn search(index: &IvfIndex, attr: &[i32], request: &Value) -> Result<Value> {
         nprobe: request["params"]["nprobe"].as_u64().map(|nprobe| nprobe as u32),
         target_recall: request["params"]["recall"].as_f64().map(|recall| recall as f32),
         exact: request["params"]["exact"].as_bool().unwrap_or(false),
+        bound: request["params"]["bound"].as_f64().map(|bound| bound as f32),
         ..Default::default()
     };
     let allowed = request["filter"]["attr_lt"].as_i64().map(|limit| {
@@ -149,6 +152,23 @@ fn search(index: &IvfIndex, attr: &[i32], request: &Value) -> Result<Value> {
                 *total += u64::from(count);
             }
         }
+        let mut reads = [0u64; 3];
+        for query in &queries {
+            let mut search = index.search(query, &params, allowed.as_ref())?;
+            let mut bytes = Vec::new();
+            while let Step::Ranges(ranges) = search.step(bytes)? {
+                let read =
+                    |range: &Range<u64>| section.slice(range.start as usize..range.end as usize);
+                bytes = ranges.iter().map(read).collect();
+                reads[0] += 1;
+                reads[1] += ranges.len() as u64;
+                reads[2] += ranges.iter().map(|range| range.end - range.start).sum::<u64>();
+            }
+        }
+        let reads = reads.map(|read| read as f64 / nq as f64);
+        reply["rounds"] = json!(reads[0]);
+        reply["ranges"] = json!(reads[1]);
+        reply["bytes"] = json!(reads[2]);
         let mean = totals.map(|total| total as f64 / nq as f64);
         reply["lists"] = json!(mean[0]);
         reply["scanned"] = json!(mean[1]);

@@ -47,7 +47,11 @@ impl Catalog {
         }
         let version = cursor.u16()?;
         if version != VERSION {
-            return Err(FormatError::Version { what: WHAT, found: version.into(), newest: VERSION.into() });
+            return Err(FormatError::Version {
+                what: WHAT,
+                found: version.into(),
+                newest: VERSION.into(),
+            });
         }
         let body = bytes.len().saturating_sub(4);
         let stored = Cursor::new(WHAT, &bytes[body..]).u32()?;
@@ -94,7 +98,7 @@ mod tests {
             bytes,
             [
                 b'I', b'C', b'A', b'T', 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1,
-                b'a', 3, b'a', b'-', b'1', 251, 251, 202, 137
+                b'a', 3, b'a', b'-', b'1', 48, 21, 67, 40
             ]
         );
     }

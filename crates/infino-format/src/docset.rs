@@ -23,7 +23,7 @@ impl DocSet {
     /// All rows of a file of `rows`.
     pub fn full(rows: u32) -> Self {
         let mut words = vec![u64::MAX; rows.div_ceil(64) as usize];
-        if rows % 64 != 0 {
+        if !rows.is_multiple_of(64) {
             words[rows as usize / 64] = (1 << (rows % 64)) - 1;
         }
         Self { words, rows, len: rows }
@@ -51,7 +51,7 @@ impl DocSet {
     /// If `words` does not hold one bit a row.
     pub fn from_words(rows: u32, mut words: Vec<u64>) -> Self {
         assert_eq!(words.len(), rows.div_ceil(64) as usize, "one bit a row");
-        if rows % 64 != 0 {
+        if !rows.is_multiple_of(64) {
             *words.last_mut().expect("rows is not 0") &= (1 << (rows % 64)) - 1;
         }
         let len = words.iter().map(|word| word.count_ones()).sum();

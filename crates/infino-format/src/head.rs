@@ -3,7 +3,7 @@
 use crate::cursor::Cursor;
 use crate::list::CheckpointRef;
 use crate::segment::{SegmentRef, framed};
-use crate::sequence::{list, option, read_list, read_option};
+use crate::sequence::{counter, list, option, read_list, read_option};
 use crate::{CommitId, FormatError, Record, TableId, WriterId, checksum, varint};
 
 const WHAT: &str = "head";
@@ -236,6 +236,16 @@ impl Head {
     }
 
     fn check(&self) -> Result<(), FormatError> {
+        for (name, count) in [("version", self.version), ("swap", self.swap), ("epoch", self.epoch)]
+        {
+            counter(WHAT, name, count)?;
+        }
+        if self.floor == 0 || self.floor > self.version {
+            return Err(FormatError::invalid(
+                WHAT,
+                format!("keeps versions from {} to {}", self.floor, self.version),
+            ));
+        }
         let mut version = self.checkpoint_version();
         for item in &self.tail {
             let (first, last) = item.versions();

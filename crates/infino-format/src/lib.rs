@@ -4,8 +4,8 @@
 //! [`FormatError`] with the place and what was expected there. The specification of every byte is under `docs/format/`.
 #![forbid(unsafe_code)]
 
-pub mod catalog;
 pub mod avro;
+pub mod catalog;
 pub mod checksum;
 pub mod cursor;
 pub mod docset;

@@ -3,7 +3,7 @@
 use crate::cursor::Cursor;
 use crate::part::PartRef;
 use crate::segment::SegmentRef;
-use crate::sequence::{list, read_list};
+use crate::sequence::{counter, list, read_list};
 use crate::{FormatError, ObjectRef, SuperfileId, TableSchema, avro, varint};
 
 const WHAT: &str = "manifest list";
@@ -72,8 +72,8 @@ impl CheckpointRef {
     /// [`FormatError`] if the bytes are not one.
     pub fn decode(cursor: &mut Cursor<'_>) -> Result<Self, FormatError> {
         Ok(Self {
-            number: cursor.varint()?,
-            version: cursor.varint()?,
+            number: counter(WHAT, "number", cursor.varint()?)?,
+            version: counter(WHAT, "version", cursor.varint()?)?,
             time_ms: cursor.varint()?,
             list: ObjectRef::decode(cursor)?,
         })

@@ -1,6 +1,7 @@
 //! Log segments: consecutive records in an object of their own. Bytes: `docs/format/record.md#segment`.
 
 use crate::cursor::Cursor;
+use crate::sequence::counter;
 use crate::{FormatError, ObjectRef, Record, checksum, varint};
 
 const WHAT: &str = "log segment";
@@ -51,7 +52,7 @@ impl SegmentRef {
     /// # Errors
     /// [`FormatError`] if the bytes are not one.
     pub fn decode(cursor: &mut Cursor<'_>) -> Result<Self, FormatError> {
-        let (first, last) = (cursor.varint()?, cursor.varint()?);
+        let (first, last) = (cursor.varint()?, counter(WHAT, "last", cursor.varint()?)?);
         if first == 0 || first > last {
             return Err(FormatError::invalid(WHAT, format!("run {first}..={last}")));
         }

@@ -45,6 +45,14 @@ pub(crate) fn narrow(what: &'static str, value: u64) -> Result<u32, FormatError>
     u32::try_from(value).map_err(|_| FormatError::invalid(what, format!("{value} passes 32 bits")))
 }
 
+/// Checks that what counts from 1 up has room to count on: no arithmetic on it can overflow then.
+pub(crate) fn counter(what: &'static str, name: &str, count: u64) -> Result<u64, FormatError> {
+    match count {
+        0..=0x7fff_ffff_ffff_ffff => Ok(count),
+        _ => Err(FormatError::invalid(what, format!("{name} is {count}"))),
+    }
+}
+
 /// A byte that is 0 or 1.
 pub(crate) fn flag(what: &'static str, byte: u8) -> Result<bool, FormatError> {
     match byte {

@@ -39,7 +39,8 @@ impl Norm {
 
     #[inline(always)]
     pub(crate) fn of(self, len: u32) -> f32 {
-        self.base + self.slope * len as f32
+        // Through i32, which machines convert at once; no text has 2^31 words.
+        self.base + self.slope * len as i32 as f32
     }
 }
 
@@ -47,7 +48,7 @@ impl Scorer {
     /// The score of a document of length `len` that holds the term `tf` times.
     #[inline(always)]
     pub(crate) fn score(self, tf: u32, len: u32) -> f32 {
-        let tf = tf as f32;
+        let tf = tf as i32 as f32;
         self.weight * tf / (tf + self.norm.of(len))
     }
 

@@ -172,7 +172,7 @@ fn read_field(
     if !matches!(field.len_width, 0 | 1 | 2 | 4)
         || lens_len != u64::from(field.len_width) * u64::from(rows)
         || field.docs > rows.into()
-        || field.units > field.postings.end - field.postings.start
+        || field.units > field.position_bytes.end - field.postings.start
     {
         return Err(FormatError::invalid(WHAT, format!("numbers of field {:?}", field.column)));
     }

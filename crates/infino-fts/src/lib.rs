@@ -24,7 +24,7 @@
 //! assert_eq!(hits.iter().map(|hit| hit.doc).collect::<Vec<_>>(), [0, 1]);
 //! # Ok::<(), infino_fts::FtsError>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod analysis;
 pub mod bm25;

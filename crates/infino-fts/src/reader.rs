@@ -11,13 +11,14 @@ use crate::analysis::Analyzer;
 use crate::dict::block::{Block, Found};
 use crate::layout::{self, FieldLayout};
 use crate::postings::short::verify_trailer;
+use crate::query::pattern::Pattern;
 use crate::query::plan::{self, Node, Plan, PlanTerm};
 use crate::search::{Count, Matches, Search};
 use crate::stats::{CorpusStats, FieldStats, TermStats};
 use crate::{FtsError, Query};
 
 /// The most terms that one prefix or pattern may stand for.
-pub const EXPANSION_MAX: usize = 1 << 16;
+pub(crate) const EXPANSION_MAX: usize = 1 << 16;
 
 /// Answers queries over one section. Cheap to clone; many threads may use one.
 #[derive(Debug, Clone)]
@@ -74,6 +75,22 @@ impl Field {
     /// What [`Verified`] calls a chunk of lengths.
     pub(crate) fn len_chunk(&self, chunk: usize) -> u64 {
         (self.layout.top.blocks() + chunk) as u64
+    }
+
+    /// The dictionary blocks that may hold terms of `pattern`.
+    fn blocks_of<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = usize> + 'a {
+        let top = &self.layout.top;
+        let literal = pattern.literal();
+        let mut matcher = pattern.matcher();
+        top.span(&literal, after(&literal).as_deref()).filter(move |&block| {
+            // All terms of a block lie between its first and the next block's, so they begin with what these share.
+            let first = top.first(block);
+            let shared = match block + 1 < top.blocks() {
+                true => first.iter().zip(top.first(block + 1)).take_while(|(a, b)| a == b).count(),
+                false => 0,
+            };
+            matcher.may_begin(&first[..shared])
+        })
     }
 
     /// What [`Verified`] calls a unit of a list.
@@ -161,9 +178,9 @@ impl FtsReader {
             blocks.extend(top.find(&term.term).map(|block| (term.field, block)));
         }
         for expansion in &plan.expansions {
-            let top = &self.inner.fields[expansion.field].layout.top;
-            let span = top.span(&expansion.prefix, after(&expansion.prefix).as_deref());
-            blocks.extend(span.map(|block| (expansion.field, block)));
+            let field = &self.inner.fields[expansion.field];
+            blocks
+                .extend(field.blocks_of(&expansion.pattern).map(|block| (expansion.field, block)));
         }
         blocks.sort_unstable();
         blocks.dedup();
@@ -303,23 +320,24 @@ impl Prepare {
         let mut expansions = Vec::with_capacity(self.plan.expansions.len());
         for expansion in &self.plan.expansions {
             let field = expansion.field;
-            let top = &self.inner.fields[field].layout.top;
             let mut lists = Vec::new();
-            for block in top.span(&expansion.prefix, after(&expansion.prefix).as_deref()) {
+            let mut matcher = expansion.pattern.matcher();
+            let mut first = true;
+            for block in self.inner.fields[field].blocks_of(&expansion.pattern) {
                 let Ok(at) = self.blocks.binary_search(&(field, block)) else { continue };
-                let mut full = false;
-                blocks[at].scan(&expansion.prefix, |term, found| {
-                    if !term.starts_with(&expansion.prefix) {
-                        return Ok(false);
-                    }
-                    full = lists.len() == EXPANSION_MAX;
-                    lists.push(Listed::new(found, &bytes[at]));
-                    Ok(!full)
-                })?;
-                if full {
+                blocks[at].matching(
+                    |term, shared| {
+                        let shared = if first { 0 } else { shared };
+                        first = false;
+                        matcher.accepts(term, shared)
+                    },
+                    |found| lists.push(Listed::new(found, &bytes[at])),
+                )?;
+                first = true;
+                if lists.len() > EXPANSION_MAX {
                     return Err(FtsError::TooManyTerms {
                         field: self.inner.fields[field].layout.column.clone(),
-                        pattern: String::from_utf8_lossy(&expansion.prefix).into_owned() + "*",
+                        pattern: expansion.text.clone(),
                         max: EXPANSION_MAX,
                     });
                 }

@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use infino_format::fetch::run_resident;
 use infino_format::schema::TextIndex;
-use infino_fts::{BuildOptions, CorpusStats, FtsBuilder, FtsError, FtsReader, Hit, Operator, Query};
+use infino_fts::{
+    BuildOptions, CorpusStats, FtsBuilder, FtsError, FtsReader, Hit, Operator, Query,
+};
 
 /// A section with lists of every form.
 fn section() -> Vec<u8> {
@@ -101,7 +103,10 @@ fn a_flipped_bit_is_an_error_or_changes_nothing() {
 fn a_truncated_section_is_an_error() {
     let bytes = section();
     for len in 0..bytes.len() {
-        assert!(FtsReader::resident(Bytes::copy_from_slice(&bytes[..len])).is_err(), "cut at {len}");
+        assert!(
+            FtsReader::resident(Bytes::copy_from_slice(&bytes[..len])).is_err(),
+            "cut at {len}"
+        );
     }
 }
 

@@ -158,6 +158,16 @@ impl Oracle {
             Query::Prefix { field, text } => {
                 tokens(field_of(field)).iter().any(|word| word.starts_with(text)).then_some(1.0)
             }
+            Query::Wildcard { field, pattern } => {
+                let (head, tail) = pattern.split_once('?').unwrap();
+                let like = |word: &String| {
+                    word.len() == pattern.len() && word.starts_with(head) && word.ends_with(tail)
+                };
+                tokens(field_of(field)).iter().any(like).then_some(1.0)
+            }
+            Query::Fuzzy { field, text, .. } => {
+                tokens(field_of(field)).iter().any(|word| within_one(word, text)).then_some(1.0)
+            }
             Query::Boost { query, boost } => {
                 self.score(query, row).map(|score| score * f64::from(*boost))
             }
@@ -185,6 +195,14 @@ impl Oracle {
     }
 }
 
+/// Whether one insertion, deletion or substitution is enough.
+fn within_one(a: &str, b: &str) -> bool {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let (a, b) = (&a[same..], &b[same..]);
+    let after = |text: &str| text.get(1..).unwrap_or_default().to_owned();
+    a == b || after(a) == after(b) || after(a) == b || a == after(b)
+}
+
 fn word(rng: &mut Rng) -> String {
     let spread = 1 + rng.below(320);
     format!("w{}", rng.below(spread))
@@ -208,6 +226,16 @@ fn random_query(rng: &mut Rng, depth: u32) -> Query {
                 (0..words).map(|_| format!("w{}", rng.below(4))).collect::<Vec<_>>().join(" ");
             Query::Phrase { field, text, slop: 0 }
         }
+        5 if rng.below(3) == 0 => {
+            Query::Wildcard { field, pattern: format!("w?{}", rng.below(30)) }
+        }
+        5 if rng.below(2) == 0 => Query::Fuzzy {
+            field,
+            text: sample,
+            distance: Some(1),
+            prefix: 0,
+            transpositions: false,
+        },
         5 => Query::Prefix { field, text: sample },
         6 => {
             if rng.below(4) == 0 {
@@ -384,6 +412,32 @@ proptest! {
     fn any_corpus_answers_like_brute_force(rows in 1usize..1500, seed: u64) {
         check_corpus(rows, seed, 25, 3);
     }
+}
+
+#[test]
+fn a_build_that_spills_gives_the_same_bytes() {
+    let texts = corpus(9000, 5);
+    let dir = std::env::temp_dir().join(format!("infino-fts-test-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    for memory_bytes in [0, 1 << 18, 1 << 20] {
+        let options = BuildOptions { memory_bytes, scratch_dir: Some(dir.clone()) };
+        let mut builder = FtsBuilder::new(&fields(), options).unwrap();
+        for row in &texts {
+            builder.push(&[row[0].as_deref(), row[1].as_deref()]).unwrap();
+        }
+        assert!(std::fs::read_dir(&dir).unwrap().count() > 0, "it spills");
+        let mut bytes = Vec::new();
+        let built = builder.finish_to(&mut bytes).unwrap();
+        assert_eq!(built.len, bytes.len() as u64);
+        assert_eq!(bytes, build(&texts), "{memory_bytes} bytes of memory");
+        assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0, "scratch files go");
+    }
+    std::fs::remove_dir(&dir).unwrap();
+    let options = BuildOptions { memory_bytes: 0, scratch_dir: Some(dir) };
+    let mut builder = FtsBuilder::new(&fields(), options).unwrap();
+    let failed =
+        texts.iter().find_map(|row| builder.push(&[row[0].as_deref(), row[1].as_deref()]).err());
+    assert!(matches!(failed, Some(FtsError::Io(_))), "a missing folder is an error");
 }
 
 #[test]

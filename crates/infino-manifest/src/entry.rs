@@ -142,13 +142,14 @@ impl Entries {
         self.count(&entry, true);
         let last = at + 1 == self.chunks.len();
         let appended = last && place == self.chunks[at].entries.len();
-        self.edit(at, |entries| entries.insert(place, entry));
-        if self.chunks[at].is_full() {
+        let chunk = self.edit(at);
+        chunk.weight += entry.weight();
+        chunk.entries.insert(place, entry);
+        if chunk.is_full() {
             // Names ascend with time: a chunk that filled up at its end is left full and done with.
-            let entries = &self.chunks[at].entries;
-            let cut = if appended { entries.len() - 1 } else { entries.len() / 2 };
-            let right = entries[cut..].to_vec();
-            self.edit(at, |entries| entries.truncate(cut));
+            let len = chunk.entries.len();
+            let right = chunk.entries.split_off(if appended { len - 1 } else { len / 2 });
+            *chunk = Chunk::new(std::mem::take(&mut chunk.entries), None);
             self.chunks.insert(at + 1, Arc::new(Chunk::new(right, None)));
         }
         true
@@ -162,7 +163,9 @@ impl Entries {
         if self.chunks[at].entries.len() == 1 {
             self.chunks.remove(at);
         } else {
-            self.edit(at, |entries| drop(entries.remove(place)));
+            let chunk = self.edit(at);
+            chunk.weight -= removed.weight();
+            chunk.entries.remove(place);
             self.merge(at);
         }
         Some(removed)
@@ -175,7 +178,9 @@ impl Entries {
         let entry = Arc::new(entry);
         self.count(&old, false);
         self.count(&entry, true);
-        self.edit(at, |entries| entries[place] = entry);
+        let chunk = self.edit(at);
+        chunk.weight = chunk.weight - old.weight() + entry.weight();
+        chunk.entries[place] = entry;
         true
     }
 
@@ -191,10 +196,11 @@ impl Entries {
         }
     }
 
-    fn edit(&mut self, at: usize, edit: impl FnOnce(&mut Vec<Arc<Entry>>)) {
-        let mut entries = self.chunks[at].entries.clone();
-        edit(&mut entries);
-        self.chunks[at] = Arc::new(Chunk::new(entries, None));
+    /// The chunk at `at`, to change; it is in no part any more, and no longer shared.
+    fn edit(&mut self, at: usize) -> &mut Chunk {
+        let chunk = Arc::make_mut(&mut self.chunks[at]);
+        chunk.part = None;
+        chunk
     }
 
     /// Joins the chunk at `at` with the next one if both are so empty that they fit in half of one.
@@ -223,3 +229,6 @@ impl Entries {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

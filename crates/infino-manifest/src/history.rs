@@ -4,7 +4,7 @@
 //! version is reached in a number of reads that grows with the logarithm of the history's length.
 
 use infino_format::list::{CheckpointList, CheckpointRef};
-use infino_format::{CommitId, Head, Operation, Record, WriterId};
+use infino_format::{Action, CommitId, Head, Operation, Record, WriterId};
 use infino_storage::Store;
 
 use crate::entry::Entries;
@@ -116,6 +116,40 @@ pub async fn as_of_time(
         return Err(not_kept(head, format!("the version of time {time_ms}")));
     }
     replay(place, head, base, &records, version).await
+}
+
+/// What makes the table `old` again: the actions of a commit after `now`, made with no other in between.
+///
+/// The superfiles that `old` names are there for as long as that version is kept, and one epoch longer.
+pub fn restore(now: &Snapshot, old: &Snapshot) -> Vec<Action> {
+    let mut actions = Vec::new();
+    if now.schema != old.schema {
+        actions.push(Action::ChangeSchema((*old.schema).clone()));
+    }
+    for entry in now.entries.iter() {
+        // A superfile that stays and has other deletes goes out and comes back, since deletes never shrink otherwise.
+        if old.entries.get(entry.id()).is_none_or(|was| was.deletes != entry.deletes) {
+            actions.push(Action::RemoveSuperfile(entry.id()));
+        }
+    }
+    for was in old.entries.iter() {
+        if now.entries.get(was.id()).is_some_and(|entry| entry.deletes == was.deletes) {
+            continue;
+        }
+        actions.push(Action::AddSuperfile((*was.summary).clone()));
+        if let Some(deletes) = was.deletes.clone() {
+            actions.push(Action::SetDeletes { superfile: was.id(), deletes });
+        }
+    }
+    for key in now.properties.keys().filter(|key| !old.properties.contains_key(*key)) {
+        actions.push(Action::SetProperty { key: key.clone(), value: None });
+    }
+    for (key, value) in old.properties.iter() {
+        if now.properties.get(key) != Some(value) {
+            actions.push(Action::SetProperty { key: key.clone(), value: Some(value.clone()) });
+        }
+    }
+    actions
 }
 
 /// The records in which the first checkpoint that is `past` the target lies, or the tail if none is; and the

@@ -177,3 +177,6 @@ fn to_centroid(query: &[f32], centroid: &[f32], metric: Metric) -> f32 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

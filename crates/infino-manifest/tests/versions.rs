@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeMap;
 
 use infino_format::{Operation, SuperfileId};
-use infino_manifest::{ManifestError, Snapshot, history};
+use infino_manifest::{ManifestError, Snapshot, checkpoint, history};
 use support::*;
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn a_second_fold_of_one_version_loses_cleanly() {
     table.append(1).await;
     let snapshot = table.snapshot().await;
     let head = table.log.current().head;
-    let fold = || infino_manifest::checkpoint::fold(table.store(), ROOT, &head, &snapshot);
+    let fold = || checkpoint::fold(table.store(), ROOT, &head, &snapshot);
     let (first, second) = (fold().await.unwrap(), fold().await.unwrap());
     let done = table.log.publish(&first.checkpoint, first.epoch).await.unwrap();
     assert!(matches!(done, infino_wal::Published::Done(_)));
@@ -104,4 +104,72 @@ async fn a_second_fold_of_one_version_loses_cleanly() {
     assert!(matches!(late, infino_wal::Published::Superseded(_)));
     let loaded = Snapshot::load(table.store(), ROOT, &table.log.current().head).await.unwrap();
     assert_eq!(loaded.entries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_fold_names_no_part_that_the_newest_checkpoint_does_not() {
+    let table = Table::create().await;
+    let add = |ids: std::ops::Range<u128>| {
+        ids.fold(table.change(Operation::Append), |change, id| change.add(superfile(id)))
+    };
+    table.log.commit(add(1..1500)).await.unwrap();
+    table.fold().await;
+    let standing = table.snapshot().await;
+    // Another process, which knows no parts, folds next; then the first one does, from what it has held all along.
+    table.append(1500).await;
+    let head = table.log.current().head;
+    let standing = standing.advance(table.store(), ROOT, &head).await.unwrap();
+    let mut other = Snapshot::empty(head.table);
+    for record in table.log.since(&head, 0).await.unwrap() {
+        other = infino_manifest::apply(&other, &record).unwrap();
+    }
+    for snapshot in [other, standing] {
+        let head = table.log.current().head;
+        let snapshot = snapshot.advance(table.store(), ROOT, &head).await.unwrap();
+        let folded = checkpoint::fold(table.store(), ROOT, &head, &snapshot).await.unwrap();
+        assert_eq!(folded.objects, 4, "segment, list and both parts are written");
+        table.log.publish(&folded.checkpoint, folded.epoch).await.unwrap();
+        table.append(u128::from(snapshot.version) + 9000).await;
+    }
+    assert_eq!(table.snapshot().await.entries.len(), 1502);
+}
+
+#[tokio::test]
+async fn any_version_is_restored_by_one_commit() {
+    let table = Table::create().await;
+    for id in 1..=4 {
+        table.append(id).await;
+    }
+    let property =
+        |value: &str| table.change(Operation::Property).property("owner", Some(value.to_owned()));
+    table.kill(1, &[1, 2]).await;
+    table.log.commit(property("search")).await.unwrap();
+    table.kill(1, &[3]).await;
+    table.log.commit(table.change(Operation::Compact).remove(SuperfileId(2))).await.unwrap();
+    table.append(5).await;
+    table.log.commit(table.change(Operation::Schema).schema(schema(2))).await.unwrap();
+    table.log.commit(property("shop")).await.unwrap();
+    table.fold().await;
+    for version in 1..=12 {
+        let head = table.log.refresh().await.unwrap().head;
+        let old = history::as_of_version(table.store(), ROOT, &head, version).await.unwrap();
+        let now = table.snapshot().await;
+        let actions = history::restore(&now, &old);
+        if actions.is_empty() {
+            continue;
+        }
+        now.check(&actions).unwrap();
+        let mut change = table.change(Operation::Restore).exclusive();
+        change.actions = actions;
+        table.log.commit(change).await.unwrap();
+        let restored = table.snapshot().await;
+        let expected = contents(table.store(), &old).await;
+        assert_eq!(contents(table.store(), &restored).await, expected, "version {version}");
+        assert!(history::restore(&restored, &old).is_empty());
+    }
+    // A restore bears nothing beside it.
+    let mut late = table.change(Operation::Restore).exclusive().remove(SuperfileId(1));
+    late.read_version -= 1;
+    let refused = table.log.commit(late).await;
+    assert!(matches!(refused, Err(infino_wal::WalError::Conflict(_))), "{refused:?}");
 }

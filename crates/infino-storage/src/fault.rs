@@ -207,6 +207,34 @@ impl FaultStore {
         bytes
     }
 
+    /// Reads ranges by `work`, as the operation's fate says.
+    async fn read_ranges(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+        work: impl Future<Output = Result<Vec<Bytes>, StorageError>> + Send,
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let fate = self.begin(Operation::GetRanges, path).await?;
+        self.count(fate.operation, |count| count.ranges += ranges.len() as u64);
+        let outcome = match (&fate.fault, ranges) {
+            (Some(Fault::Truncate), [first, ..]) => {
+                Err(source::not_exact(path, first, "a body cut short by injection".to_owned()))
+            }
+            _ => work.await,
+        };
+        let mut read = self.end(&fate, path, outcome)?;
+        // One bit of one range, not of each.
+        let spoilt = fate.random as usize % read.len().max(1);
+        for (at, bytes) in read.iter_mut().enumerate() {
+            if at == spoilt {
+                *bytes = self.read(&fate, std::mem::take(bytes));
+            } else {
+                self.count(fate.operation, |count| count.bytes_read += bytes.len() as u64);
+            }
+        }
+        Ok(read)
+    }
+
     /// Does a write as its fate says; `work` makes it anew each time it is called.
     async fn write<T, W>(
         &self,
@@ -268,6 +296,10 @@ impl Store for FaultStore {
         self.inner.uri()
     }
 
+    fn identity(&self) -> String {
+        self.inner.identity()
+    }
+
     async fn get(&self, path: &str) -> Result<(Bytes, Tag), StorageError> {
         let fate = self.begin(Operation::Get, path).await?;
         let outcome = self.inner.get(path).await;
@@ -291,25 +323,19 @@ impl Store for FaultStore {
         path: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StorageError> {
-        let fate = self.begin(Operation::GetRanges, path).await?;
-        self.count(fate.operation, |count| count.ranges += ranges.len() as u64);
-        let outcome = match (&fate.fault, ranges) {
-            (Some(Fault::Truncate), [first, ..]) => {
-                Err(source::not_exact(path, first, "a body cut short by injection".to_owned()))
-            }
-            _ => self.inner.get_ranges(path, ranges).await,
-        };
-        let mut read = self.end(&fate, path, outcome)?;
-        // One bit of one range, not of each.
-        let spoilt = fate.random as usize % read.len().max(1);
-        for (at, bytes) in read.iter_mut().enumerate() {
-            if at == spoilt {
-                *bytes = self.read(&fate, std::mem::take(bytes));
-            } else {
-                self.count(fate.operation, |count| count.bytes_read += bytes.len() as u64);
-            }
-        }
-        Ok(read)
+        self.read_ranges(path, ranges, self.inner.get_ranges(path, ranges)).await
+    }
+
+    async fn get_clipped(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StorageError> {
+        self.read_ranges(path, ranges, self.inner.get_clipped(path, ranges)).await
+    }
+
+    async fn forget(&self, path: &str) {
+        self.inner.forget(path).await;
     }
 
     async fn head(&self, path: &str) -> Result<ObjectInfo, StorageError> {

@@ -45,6 +45,10 @@ impl Store for FolderStore {
         &self.uri
     }
 
+    fn identity(&self) -> String {
+        format!("{}/{}", self.whole.identity(), self.folder)
+    }
+
     async fn get(&self, path: &str) -> Result<(Bytes, Tag), StorageError> {
         path::check(path)?;
         self.whole.get(&self.full(path)).await
@@ -66,6 +70,19 @@ impl Store for FolderStore {
     ) -> Result<Vec<Bytes>, StorageError> {
         path::check(path)?;
         self.whole.get_ranges(&self.full(path), ranges).await
+    }
+
+    async fn get_clipped(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StorageError> {
+        path::check(path)?;
+        self.whole.get_clipped(&self.full(path), ranges).await
+    }
+
+    async fn forget(&self, path: &str) {
+        self.whole.forget(&self.full(path)).await;
     }
 
     async fn head(&self, path: &str) -> Result<ObjectInfo, StorageError> {

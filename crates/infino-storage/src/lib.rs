@@ -1,17 +1,18 @@
 //! Object storage for infino: bytes by exact range, and one object that changes by compare-and-swap.
 //!
 //! [`Store`] is what the crates above see of a place that keeps objects; the rest of this crate makes one from a URI
-//! ([`connect()`]), asks whether it keeps its promises ([`probe()`]), or makes one out of another ([`folder`], [`fault`]).
+//! ([`connect()`]), asks whether it keeps its promises ([`probe()`]), or makes one out of another ([`folder`], [`cache`], [`fault`]).
 #![forbid(unsafe_code)]
-#![cfg_attr(test, allow(clippy::single_range_in_vec_init, reason = "lists of one range are meant"))]
 #![cfg_attr(
     not(all(feature = "aws", feature = "azure", feature = "gcp")),
-    allow(dead_code, reason = "some of it serves only the backends left out")
+    allow(dead_code, unused_imports, reason = "some of it serves only the backends left out")
 )]
 
+pub mod cache;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 mod cas;
 pub mod connect;
+pub mod credentials;
 pub mod error;
 pub mod fault;
 pub mod folder;
@@ -26,7 +27,9 @@ pub mod retry;
 pub mod source;
 pub mod store;
 
+pub use cache::{Cache, CacheOptions, CachedStore};
 pub use connect::connect;
+pub use credentials::{Credentials, CredentialsProvider};
 pub use error::StorageError;
 pub use folder::FolderStore;
 pub use local::LocalStore;

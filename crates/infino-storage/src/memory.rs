@@ -18,6 +18,7 @@ use crate::{ObjectInfo, StorageError, Store, Swap, Tag, error, path, source};
 #[derive(Debug)]
 pub struct MemoryStore {
     uri: String,
+    identity: String,
     objects: Mutex<BTreeMap<String, Object>>,
 }
 
@@ -51,7 +52,9 @@ impl Default for MemoryStore {
 impl MemoryStore {
     /// An empty store that nobody else can reach.
     pub fn new() -> Self {
-        Self::called("memory://".to_owned())
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let identity = format!("memory://#{}", MADE.fetch_add(1, Ordering::Relaxed));
+        Self { uri: "memory://".to_owned(), identity, objects: Mutex::default() }
     }
 
     /// The store that this process knows under `name`, empty when first asked for. It lives as long as the process.
@@ -59,14 +62,11 @@ impl MemoryStore {
         static NAMED: LazyLock<Mutex<HashMap<String, Arc<MemoryStore>>>> =
             LazyLock::new(Mutex::default);
         let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = named
-            .entry(name.to_owned())
-            .or_insert_with(|| Arc::new(Self::called(format!("memory://{name}"))));
+        let store = named.entry(name.to_owned()).or_insert_with(|| {
+            let uri = format!("memory://{name}");
+            Arc::new(Self { identity: uri.clone(), uri, objects: Mutex::default() })
+        });
         Arc::clone(store)
-    }
-
-    fn called(uri: String) -> Self {
-        Self { uri, objects: Mutex::default() }
     }
 
     // No code panics while it holds the lock, and each change is one insertion or removal: a poisoned map is whole.
@@ -87,6 +87,10 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn uri(&self) -> &str {
         &self.uri
+    }
+
+    fn identity(&self) -> String {
+        self.identity.clone()
     }
 
     async fn get(&self, path: &str) -> Result<(Bytes, Tag), StorageError> {

@@ -6,6 +6,7 @@
 //! itself; whoever swaps asks the object instead.
 
 mod build;
+mod credentials;
 mod failure;
 mod upload;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::future::{Either, select};
 use futures::{StreamExt, TryStreamExt};
 use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
@@ -37,6 +39,7 @@ const PARTS_UNCHECKED_MAX: u64 = 64;
 /// A bucket or container.
 pub struct RemoteStore {
     uri: String,
+    identity: String,
     data: Arc<dyn ObjectStore>,
     swap: Arc<dyn ObjectStore>,
     condition: Condition,
@@ -53,13 +56,14 @@ impl fmt::Debug for RemoteStore {
 impl RemoteStore {
     pub(crate) fn new(
         uri: String,
+        identity: String,
         data: Arc<dyn ObjectStore>,
         swap: Arc<dyn ObjectStore>,
         condition: Condition,
         limits: Limits,
     ) -> Self {
         let permits = Semaphore::new(limits.concurrency);
-        Self { uri, data, swap, condition, limits, permits }
+        Self { uri, identity, data, swap, condition, limits, permits }
     }
 
     /// Runs `work` when the store has room for one more request, and not past the deadline.
@@ -80,32 +84,21 @@ impl RemoteStore {
         }
     }
 
-    /// Reads a whole object, or `range` of it, again if the body breaks off.
+    /// Reads a whole object, or `range` of it, again if the body breaks off. `clips` lets the object end in the range.
     async fn read(
         &self,
         path: &str,
         options: GetOptions,
         range: Option<&Range<u64>>,
+        clips: bool,
     ) -> Result<(Bytes, ObjectMeta), Failure> {
         let location = location(path)?;
         let deadline = Deadline::after(self.limits.deadline);
         let mut backoff = Backoff::new(RETRY_FIRST, RETRY_LONGEST);
         let mut retries = 0;
         loop {
-            let once = async {
-                let result = self.data.get_opts(&location, options.clone()).await;
-                let result = result.map_err(|e| Failure::of_read(path, range, e))?;
-                let (meta, told) = (result.meta.clone(), result.range.clone());
-                if let Some(wanted) = range.filter(|range| **range != told) {
-                    return Err(Failure::other_range(path, wanted, &told));
-                }
-                let bytes = result.bytes().await.map_err(|e| Failure::of_body(path, e))?;
-                if bytes.len() as u64 != told.end - told.start {
-                    return Err(Failure::short(path, &told, bytes.len()));
-                }
-                Ok((bytes, meta))
-            };
-            match self.request(path, "reading", once).await {
+            let once = || self.read_once(path, &location, options.clone(), range, clips);
+            match self.hedged(path, once).await {
                 Err(failure) if failure.is_body() && retries < SHORT_BODY_RETRIES => {
                     retries += 1;
                     tracing::debug!(path, retries, error = %failure, "reading again");
@@ -132,10 +125,75 @@ impl RemoteStore {
         }
     }
 
-    async fn read_span(&self, path: &str, span: Range<u64>) -> Result<Bytes, Failure> {
+    async fn read_once(
+        &self,
+        path: &str,
+        location: &object_store::path::Path,
+        options: GetOptions,
+        range: Option<&Range<u64>>,
+        clips: bool,
+    ) -> Result<(Bytes, ObjectMeta), Failure> {
+        let result = self.data.get_opts(location, options).await;
+        let result = result.map_err(|e| Failure::of_read(path, range, e))?;
+        let (meta, told) = (result.meta.clone(), result.range.clone());
+        let is_end =
+            |wanted: &Range<u64>| clips && told.start == wanted.start && told.end == meta.size;
+        if let Some(wanted) = range.filter(|range| **range != told && !is_end(range)) {
+            return Err(Failure::other_range(path, wanted, &told));
+        }
+        let bytes = result.bytes().await.map_err(|e| Failure::of_body(path, e))?;
+        if bytes.len() as u64 != told.end - told.start {
+            return Err(Failure::short(path, &told, bytes.len()));
+        }
+        Ok((bytes, meta))
+    }
+
+    /// Reads once, or twice if the first is slow and the store has room; the first success counts.
+    async fn hedged<T, W>(&self, path: &str, read: impl Fn() -> W) -> Result<T, Failure>
+    where
+        W: Future<Output = Result<T, Failure>>,
+    {
+        let first = self.request(path, "reading", read());
+        let Some(after) = self.limits.hedge_after else { return first.await };
+        let mut first = std::pin::pin!(first);
+        if let Ok(answer) = tokio::time::timeout(after, first.as_mut()).await {
+            return answer;
+        }
+        if self.permits.available_permits() == 0 {
+            return first.await;
+        }
+        let second = std::pin::pin!(self.request(path, "reading", read()));
+        match select(first, second).await {
+            Either::Left((Err(_), second)) => second.await,
+            Either::Right((Err(_), first)) => first.await,
+            Either::Left((answer, _)) | Either::Right((answer, _)) => answer,
+        }
+    }
+
+    /// Reads what `ranges` come to, `clips` letting the object end in one of them.
+    async fn read_ranges(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+        clips: bool,
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let Limits { gap_bytes, range_part_bytes, concurrency, .. } = self.limits;
+        let requests = Requests::plan(path, ranges, gap_bytes, range_part_bytes)?;
+        let reads = requests.spans.iter().cloned().map(|span| self.read_span(path, span, clips));
+        let spans: Vec<Bytes> =
+            futures::stream::iter(reads).buffered(concurrency).try_collect().await?;
+        Ok(requests.answer(ranges, &spans))
+    }
+
+    async fn read_span(&self, path: &str, span: Range<u64>, clips: bool) -> Result<Bytes, Failure> {
         let range = Some(GetRange::Bounded(span.clone()));
         let options = GetOptions { range, ..GetOptions::default() };
-        Ok(self.read(path, options, Some(&span)).await?.0)
+        match self.read(path, options, Some(&span), clips).await {
+            Ok((bytes, _)) => Ok(bytes),
+            // The part lies behind the object's end.
+            Err(Failure::Error(StorageError::Range { .. })) if clips => Ok(Bytes::new()),
+            Err(failure) => Err(failure),
+        }
     }
 
     fn tagged(
@@ -184,8 +242,12 @@ impl Store for RemoteStore {
         &self.uri
     }
 
+    fn identity(&self) -> String {
+        self.identity.clone()
+    }
+
     async fn get(&self, path: &str) -> Result<(Bytes, Tag), StorageError> {
-        let read = self.read(path, GetOptions::default(), None).await?;
+        let read = self.read(path, GetOptions::default(), None, false).await?;
         self.tagged(path, read)
     }
 
@@ -196,7 +258,7 @@ impl Store for RemoteStore {
     ) -> Result<Option<(Bytes, Tag)>, StorageError> {
         let if_none_match = self.condition.etag(known).map(str::to_owned);
         let options = GetOptions { if_none_match, ..GetOptions::default() };
-        match self.read(path, options, None).await {
+        match self.read(path, options, None, false).await {
             Ok(read) => {
                 let (bytes, tag) = self.tagged(path, read)?;
                 // A store may ignore the condition, or compare less than the tag holds.
@@ -212,14 +274,19 @@ impl Store for RemoteStore {
         path: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StorageError> {
-        let Limits { gap_bytes, range_part_bytes, concurrency, .. } = self.limits;
         self.check_long(path, ranges).await?;
-        let requests = Requests::plan(path, ranges, gap_bytes, range_part_bytes)?;
-        let reads = requests.spans.iter().cloned().map(|span| self.read_span(path, span));
-        let spans: Vec<Bytes> =
-            futures::stream::iter(reads).buffered(concurrency).try_collect().await?;
-        let answer = requests.answer(ranges, &spans);
+        let answer = self.read_ranges(path, ranges, false).await?;
         source::check_lengths(path, ranges, &answer)?;
+        Ok(answer)
+    }
+
+    async fn get_clipped(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let answer = self.read_ranges(path, ranges, true).await?;
+        source::check_begun(path, ranges, &answer)?;
         Ok(answer)
     }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::StorageError;
+use crate::credentials::CredentialsProvider;
 
 /// Options of a store: string keys and values, with the environment behind them.
 ///
@@ -14,6 +16,7 @@ use crate::StorageError;
 /// | `swap_timeout_ms` | longest a compare-and-swap may take; it is never retried | 15000 |
 /// | `connect_timeout_ms` | longest the opening of a connection may take | 5000 |
 /// | `retries` | most retries of one request of the data handle | 10 |
+/// | `hedge_after_ms` | a read without an answer by then is sent once more, the first answer counts; 0 for never | 0 |
 /// | `concurrency` | most requests in flight on one store | 64 |
 /// | `gap_bytes` | ranges at most this far apart are read as one | 65536 |
 /// | `range_part_bytes` | longer ranges are read in parallel parts of this size | 8388608 |
@@ -24,11 +27,12 @@ use crate::StorageError;
 /// Every other key goes to the backend. `access_key` and `secret_key` stand for the names that S3 gives them, and
 /// `anonymous` for requests without a signature; the rest is spelled as the backend spells it: `endpoint`, `region`,
 /// `allow_http`, `session_token`, `account_name`, `account_key`, `sas_token`, `service_account_path` and so on. A key that
-/// nobody knows is an error.
+/// nobody knows is an error. For S3, `credentials_file` and `profile` choose from a shared credentials file.
 #[derive(Clone)]
 pub struct StoreOptions {
     values: BTreeMap<String, String>,
     environment: bool,
+    credentials: Option<Arc<dyn CredentialsProvider>>,
 }
 
 impl Default for StoreOptions {
@@ -40,7 +44,7 @@ impl Default for StoreOptions {
 impl StoreOptions {
     /// No options; what they leave open comes from the environment (`AWS_*`, `AZURE_*`, `GOOGLE_*`).
     pub fn new() -> Self {
-        Self { values: BTreeMap::new(), environment: true }
+        Self { values: BTreeMap::new(), environment: true, credentials: None }
     }
 
     /// Leaves the environment out of account.
@@ -64,6 +68,18 @@ impl StoreOptions {
         pairs: impl IntoIterator<Item = (K, V)>,
     ) -> Self {
         pairs.into_iter().fold(self, |options, (key, value)| options.with(key.as_ref(), value))
+    }
+
+    /// Asks `provider` for credentials, before options, environment and cloud.
+    #[must_use]
+    pub fn with_credentials(mut self, provider: Arc<dyn CredentialsProvider>) -> Self {
+        self.credentials = Some(provider);
+        self
+    }
+
+    /// The provider, if there is one.
+    pub fn credentials(&self) -> Option<Arc<dyn CredentialsProvider>> {
+        self.credentials.clone()
     }
 
     /// The value of an option, as given.
@@ -101,15 +117,17 @@ impl fmt::Debug for StoreOptions {
         f.debug_struct("StoreOptions")
             .field("keys", &self.values.keys().collect::<Vec<_>>())
             .field("environment", &self.environment)
+            .field("credentials", &self.credentials)
             .finish()
     }
 }
 
-const LIMIT_KEYS: [&str; 10] = [
+const LIMIT_KEYS: [&str; 11] = [
     "deadline_ms",
     "swap_timeout_ms",
     "connect_timeout_ms",
     "retries",
+    "hedge_after_ms",
     "concurrency",
     "gap_bytes",
     "range_part_bytes",
@@ -125,6 +143,7 @@ pub(crate) struct Limits {
     pub(crate) swap_timeout: Duration,
     pub(crate) connect_timeout: Duration,
     pub(crate) retries: usize,
+    pub(crate) hedge_after: Option<Duration>,
     pub(crate) concurrency: usize,
     pub(crate) gap_bytes: u64,
     pub(crate) range_part_bytes: u64,
@@ -162,6 +181,10 @@ impl Limits {
             swap_timeout: Duration::from_millis(number("swap_timeout_ms", 15_000, 1)?),
             connect_timeout: Duration::from_millis(number("connect_timeout_ms", 5_000, 1)?),
             retries: count(number("retries", 10, 0)?),
+            hedge_after: match number("hedge_after_ms", 0, 0)? {
+                0 => None,
+                millis => Some(Duration::from_millis(millis)),
+            },
             // A semaphore holds at most this many permits on 32-bit machines.
             concurrency: count(number("concurrency", 64, 1)?.min(1 << 28)),
             gap_bytes: number("gap_bytes", 64 << 10, 0)?,

@@ -81,6 +81,21 @@ pub fn check_lengths(
     Ok(())
 }
 
+/// Refuses an answer in which a range holds nothing, or more than was asked for: it must begin inside the object.
+pub(crate) fn check_begun(
+    path: &str,
+    ranges: &[Range<u64>],
+    bytes: &[Bytes],
+) -> Result<(), StorageError> {
+    for (range, got) in ranges.iter().zip(bytes) {
+        let wanted = range.end.saturating_sub(range.start);
+        if got.len() as u64 > wanted || (got.is_empty() && wanted > 0) {
+            return Err(not_exact(path, range, format!("{} bytes", got.len())));
+        }
+    }
+    Ok(())
+}
+
 pub(crate) fn not_exact(path: &str, range: &Range<u64>, got: String) -> StorageError {
     StorageError::Range { path: path.to_owned(), start: range.start, end: range.end, got }
 }
@@ -131,24 +146,24 @@ impl Requests {
         ranges.iter().map(|range| self.bytes_of(range, spans)).collect()
     }
 
+    /// Spans may be shorter than planned if the object ends in them.
     fn bytes_of(&self, range: &Range<u64>, bytes: &[Bytes]) -> Bytes {
         if range.is_empty() {
             return Bytes::new();
         }
         let first = self.spans.partition_point(|span| span.end <= range.start);
         let overlap = |at: usize| {
-            let span = &self.spans[at];
-            let from = range.start.max(span.start) - span.start;
-            let to = range.end.min(span.end) - span.start;
-            bytes[at].slice(from as usize..to as usize)
+            let (span, bytes) = (&self.spans[at], &bytes[at]);
+            let clip = |offset: u64| (offset - span.start).min(bytes.len() as u64) as usize;
+            bytes.slice(clip(range.start.max(span.start))..clip(range.end.min(span.end)))
         };
         if range.end <= self.spans[first].end {
             return overlap(first);
         }
-        let mut whole = BytesMut::with_capacity((range.end - range.start) as usize);
-        for at in (first..self.spans.len()).take_while(|&at| self.spans[at].start < range.end) {
-            whole.extend_from_slice(&overlap(at));
-        }
+        let within = (first..self.spans.len()).take_while(|&at| self.spans[at].start < range.end);
+        let parts: Vec<Bytes> = within.map(overlap).collect();
+        let mut whole = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
+        parts.iter().for_each(|part| whole.extend_from_slice(part));
         whole.freeze()
     }
 }

@@ -44,6 +44,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// How a person would name this store: its URI without secrets.
     fn uri(&self) -> &str;
 
+    /// What tells this store from every other: handles with equal identities read the same objects. No secrets in it.
+    fn identity(&self) -> String {
+        self.uri().to_owned()
+    }
+
     /// The whole object and its tag, read as one.
     async fn get(&self, path: &str) -> Result<(Bytes, Tag), StorageError>;
 
@@ -61,6 +66,26 @@ pub trait Store: Debug + Send + Sync + 'static {
         path: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StorageError>;
+
+    /// As [`Store::get_ranges`], but a range may end behind the object, and is cut there. Each must begin inside it.
+    async fn get_clipped(
+        &self,
+        path: &str,
+        ranges: &[Range<u64>],
+    ) -> Result<Vec<Bytes>, StorageError> {
+        let len = self.head(path).await?.len;
+        // One that begins behind the end stays as it is, and is refused.
+        let clip = |range: &Range<u64>| match range.start < len {
+            true => range.start..range.end.min(len),
+            false => range.clone(),
+        };
+        let clipped: Vec<_> = ranges.iter().map(clip).collect();
+        self.get_ranges(path, &clipped).await
+    }
+
+    /// Drops what is cached of an object, so that the next read of it comes from where it is stored: for a caller that
+    /// found its bytes damaged.
+    async fn forget(&self, _path: &str) {}
 
     /// Length and age.
     async fn head(&self, path: &str) -> Result<ObjectInfo, StorageError>;

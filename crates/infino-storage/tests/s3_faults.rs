@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use infino_storage::{StorageError, Store, StoreOptions, Swap, connect, probe};
+use infino_storage::{
+    Credentials, CredentialsProvider, StorageError, Store, StoreOptions, Swap, connect, probe,
+};
 use infino_testserver::{Fault, Flaw, Options, Rule, Server};
 
 struct Bench {
@@ -289,6 +292,22 @@ async fn uploads_in_parts_are_given_back_when_they_fail() {
 }
 
 #[tokio::test]
+async fn an_upload_that_nobody_waits_for_is_given_back() {
+    let parts = [("part_bytes", "5242880"), ("multipart_bytes", "6000000")];
+    let Bench { server, store } = start_with(&parts);
+    server.add(Rule::new(Fault::Delay(Duration::from_secs(60))).method("PUT").path("partNumber=2"));
+    let put = store.put("o", Bytes::from(vec![1; 12 << 20]));
+    assert!(tokio::time::timeout(Duration::from_millis(500), put).await.is_err());
+    for _ in 0..300 {
+        if server.uploads_open() == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("the upload stays open");
+}
+
+#[tokio::test]
 async fn servers_without_compare_and_swap_are_refused_every_time() {
     let Bench { server, store } = start();
     for flaw in [Flaw::IgnoresConditions, Flaw::ChecksThenWrites] {
@@ -337,4 +356,94 @@ async fn an_unchanged_object_is_not_sent_again() {
     server.heal();
     assert_eq!(store.get_if_changed("o", &tag).await.unwrap(), None);
     assert_eq!((server.stats().requests_total(), server.stats().bytes_out), (1, 0));
+}
+
+#[tokio::test]
+async fn a_slow_read_is_hedged_if_asked() {
+    let slow = || Rule::new(Fault::Delay(Duration::from_secs(20))).method("GET").times(1);
+    let Bench { server, store } = start_with(&[("hedge_after_ms", "50")]);
+    store.put("o", Bytes::from(vec![1; 1000])).await.unwrap();
+    server.heal();
+    server.add(slow());
+    let began = Instant::now();
+    assert_eq!(store.get_ranges("o", &[0..10]).await.unwrap()[0].len(), 10);
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    assert_eq!(server.stats().requests.get("GET"), Some(&2));
+
+    // Only the slow are sent twice.
+    server.heal();
+    store.get_ranges("o", &[0..10]).await.unwrap();
+    assert!(server.stats().requests["GET"] <= 2);
+}
+
+/// Hands out keys that end soon, and counts how often it was asked.
+#[derive(Debug)]
+struct Provider {
+    secret_key: String,
+    valid_for: Duration,
+    asked: AtomicU64,
+}
+
+#[async_trait::async_trait]
+impl CredentialsProvider for Provider {
+    async fn credentials(&self) -> Result<(Credentials, Option<SystemTime>), StorageError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        if self.secret_key.is_empty() {
+            return Err(StorageError::Denied {
+                path: "vault".to_owned(),
+                operation: "asking",
+                problem: "sealed".to_owned(),
+            });
+        }
+        let credentials = Credentials::S3 {
+            access_key: "test".to_owned(),
+            secret_key: self.secret_key.clone(),
+            session_token: None,
+        };
+        Ok((credentials, Some(SystemTime::now() + self.valid_for)))
+    }
+}
+
+#[tokio::test]
+async fn credentials_are_asked_for_and_renewed() {
+    let server = Server::start(Options::default()).unwrap();
+    for (secret_key, valid_s, asked) in [("testtest", 3600, 1), ("testtest", 60, 3), ("", 60, 3)] {
+        let provider = Arc::new(Provider {
+            secret_key: secret_key.to_owned(),
+            valid_for: Duration::from_secs(valid_s),
+            asked: AtomicU64::new(0),
+        });
+        let options = StoreOptions::new()
+            .without_environment()
+            .with("endpoint", server.endpoint())
+            .with_credentials(Arc::clone(&provider) as Arc<dyn CredentialsProvider>);
+        let store = connect(&server.uri("t"), &options).unwrap();
+        for _ in 0..3 {
+            match store.put("o", "x".into()).await {
+                Ok(()) => assert!(!secret_key.is_empty()),
+                Err(StorageError::Denied { path, .. }) => assert_eq!(path, "vault"),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(provider.asked.load(Ordering::SeqCst), asked);
+    }
+}
+
+#[tokio::test]
+async fn credentials_come_from_a_profile() {
+    let server = Server::start(Options::default()).unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = "[default]\naws_access_key_id = x\n[work]\naws_access_key_id = test\naws_secret_access_key = testtest\n";
+    std::fs::write(file.path(), text).unwrap();
+    let options = |profile: &str| {
+        StoreOptions::new()
+            .without_environment()
+            .with("endpoint", server.endpoint())
+            .with("credentials_file", file.path().display().to_string())
+            .with("profile", profile)
+    };
+    let store = connect(&server.uri("t"), &options("work")).unwrap();
+    store.put("o", "x".into()).await.unwrap();
+    let error = connect(&server.uri("t"), &options("default")).unwrap_err();
+    assert!(error.to_string().contains("[default]"), "{error}");
 }

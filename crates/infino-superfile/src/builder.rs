@@ -10,11 +10,12 @@ use infino_format::checksum::crc32c;
 use infino_format::schema::{Metric, TableSchema, VectorIndex};
 use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
 use infino_format::{RowId, SuperfileId};
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataWriter};
+use parquet::file::metadata::ParquetMetaDataWriter;
 use parquet::file::writer::TrackedWrite;
 
 use crate::checksums::{self, ChecksumWriter};
 use crate::columns::BodyWriter;
+use crate::hint;
 use crate::indexes::{self, IndexBuilders, Indexes};
 use crate::layout::{self, Placed};
 use crate::schema::{self, ID_COLUMN};
@@ -33,6 +34,8 @@ pub struct SuperfileBuilder {
     body: BodyWriter,
     indexes: IndexBuilders,
     stats: Vec<StatsBuilder>,
+    /// Per stored column, whether a fixed-size list in it is null.
+    null_lists: Vec<bool>,
     rows: u32,
     ids: Option<(RowId, RowId)>,
 }
@@ -44,9 +47,10 @@ impl SuperfileBuilder {
     /// `Invalid` if the schema or an option cannot be used; `Io` if a scratch file cannot be made.
     pub fn new(schema: &TableSchema, options: SuperfileOptions) -> Result<Self, SuperfileError> {
         let input = schema::file_schema(schema)?;
-        let stored = (0..input.fields().len())
+        let stored: Vec<_> = (0..input.fields().len())
             .filter(|&at| schema::is_stored(&schema.indexes, input.field(at).name()))
             .collect();
+        let null_lists = vec![false; stored.len()];
         let body = BodyWriter::new(&schema::body_schema(schema)?, &schema.indexes, &options)?;
         let indexes = IndexBuilders::new(schema, &input, &options)?;
         let stats = schema.columns.iter().map(|column| StatsBuilder::new(column.field_id));
@@ -57,6 +61,7 @@ impl SuperfileBuilder {
             body,
             indexes,
             stats: stats.collect(),
+            null_lists,
             rows: 0,
             ids: None,
         })
@@ -81,7 +86,11 @@ impl SuperfileBuilder {
             stats.push(column)?;
         }
         self.indexes.push(&batch, self.rows)?;
-        self.body.push(&batch.project(&self.stored)?)?;
+        let stored = batch.project(&self.stored)?;
+        for (null, column) in self.null_lists.iter_mut().zip(stored.columns()) {
+            *null = *null || hint::holds_null_list(column);
+        }
+        self.body.push(&stored)?;
         self.rows = rows;
         Ok(())
     }
@@ -120,8 +129,13 @@ impl SuperfileBuilder {
         };
 
         let footer_start = tracked.bytes_written() as u64;
-        let metadata =
-            footer_metadata(body.metadata, &self.schema, &placed, &summary, footer_start);
+        let keys = body.metadata.file_metadata().key_value_metadata();
+        let mut keys = keys.cloned().unwrap_or_default();
+        let body_schema = schema::body_schema(&self.schema)?;
+        hint::relax(&mut keys, &body_schema, |at| self.null_lists[at]);
+        keys.extend(layout::key_values(&self.schema, &placed, &summary));
+        keys.push(layout::unsealed(footer_start));
+        let metadata = layout::with_keys(body.metadata, keys);
         tracked.flush().map_err(write_failed)?;
         tracked.inner_mut().hold();
         ParquetMetaDataWriter::new_with_tracked(tracked, &metadata).finish()?;
@@ -242,18 +256,4 @@ fn write_checksums(
         open_len: len,
     };
     Ok(Placed { section, open_crc: crc32c(layout::open_part(&bytes)) })
-}
-
-/// Parquet's metadata with this file's keys behind Parquet's own.
-fn footer_metadata(
-    body: ParquetMetaData,
-    schema: &TableSchema,
-    placed: &[Placed],
-    summary: &SuperfileSummary,
-    footer_start: u64,
-) -> ParquetMetaData {
-    let mut keys = body.file_metadata().key_value_metadata().cloned().unwrap_or_default();
-    keys.extend(layout::key_values(schema, placed, summary));
-    keys.push(layout::unsealed(footer_start));
-    layout::with_keys(body, keys)
 }

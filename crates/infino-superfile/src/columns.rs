@@ -67,8 +67,7 @@ impl BodyWriter {
         // Parquet's own footer goes behind `len` and is dropped: sections will stand there.
         let metadata = self.writer.finish()?;
         self.writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
-        let spool =
-            std::mem::replace(self.writer.inner_mut(), Spool::new(0, std::path::PathBuf::new()));
+        let spool = std::mem::replace(self.writer.inner_mut(), Spool::new(0, None));
         Ok(Body { spool, len, metadata })
     }
 }
@@ -132,7 +131,8 @@ fn encode(
                 if keyword { EnabledStatistics::Page } else { EnabledStatistics::Chunk },
             );
     }
-    if matches!(column.physical_type(), Physical::FLOAT | Physical::DOUBLE) {
+    let float = matches!(column.physical_type(), Physical::FLOAT | Physical::DOUBLE);
+    if float && options.byte_stream_split {
         builder = builder.set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT);
     }
     let vector = matches!(data_type, DataType::FixedSizeList(item, _)

@@ -1,6 +1,7 @@
 //! Why a superfile could not be written or read.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use infino_format::FormatError;
@@ -9,8 +10,8 @@ use infino_storage::StorageError;
 use infino_vector::VectorError;
 use parquet::errors::ParquetError;
 
-/// A variant per next move of the caller.
-#[derive(Debug, thiserror::Error)]
+/// A variant per next move of the caller. Cheap to clone, so that many waiters can be told of one failure.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum SuperfileError {
     /// The schema, the rows or the arguments cannot be used; says which and what to do.
     #[error("{problem}")]
@@ -60,10 +61,10 @@ pub enum SuperfileError {
     },
     /// The text index cannot be built from, or asked, this; the source says what to do.
     #[error(transparent)]
-    Text(FtsError),
+    Text(Arc<FtsError>),
     /// The vector index cannot be built from, or asked, this; the source says what to do.
     #[error(transparent)]
-    Vector(VectorError),
+    Vector(Arc<VectorError>),
     /// Storage did not do what it was asked.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -73,15 +74,27 @@ pub enum SuperfileError {
         /// What was being written or read.
         what: String,
         /// How it failed.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// Arrow refused the rows.
     #[error("arrow: {0}")]
-    Arrow(#[from] ArrowError),
+    Arrow(Arc<ArrowError>),
     /// Parquet refused the rows.
     #[error("parquet: {0}")]
-    Parquet(#[from] ParquetError),
+    Parquet(Arc<ParquetError>),
 }
+
+macro_rules! shared {
+    ($($error:ty => $variant:ident),*) => {$(
+        impl From<$error> for SuperfileError {
+            fn from(error: $error) -> Self {
+                Self::$variant(Arc::new(error))
+            }
+        }
+    )*};
+}
+
+shared!(FtsError => Text, VectorError => Vector, ArrowError => Arrow, ParquetError => Parquet);
 
 impl SuperfileError {
     pub(crate) fn invalid(problem: impl Into<String>) -> Self {
@@ -89,7 +102,7 @@ impl SuperfileError {
     }
 
     pub(crate) fn io(what: impl Into<String>, source: std::io::Error) -> Self {
-        Self::Io { what: what.into(), source }
+        Self::Io { what: what.into(), source: Arc::new(source) }
     }
 
     /// [`SuperfileError::Corrupt`], or [`SuperfileError::Newer`] if that is all that is wrong.

@@ -59,7 +59,7 @@ impl IndexBuilders {
         };
         let indexes = &schema.indexes;
         let share = options.memory_bytes / 2 / (indexes.vectors.len() + 1);
-        let scratch_dir = Some(options.scratch_dir.clone());
+        let scratch_dir = options.scratch_dir.clone();
         let text = match indexes.text.as_slice() {
             [] => None,
             fields => {
@@ -210,13 +210,13 @@ impl Write for SectionWriter<'_> {
 fn text_failed(error: FtsError) -> SuperfileError {
     match error {
         FtsError::Io(source) => SuperfileError::io("writing the text section", source),
-        other => SuperfileError::Text(other),
+        other => other.into(),
     }
 }
 
 fn vector_failed(error: VectorError) -> SuperfileError {
     match error {
         VectorError::Write(source) => SuperfileError::io("writing the vector section", source),
-        other => SuperfileError::Vector(other),
+        other => other.into(),
     }
 }

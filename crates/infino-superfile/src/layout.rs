@@ -23,6 +23,8 @@ use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMe
 pub(crate) const VERSION: u32 = 1;
 /// Key of the layout version, in decimal.
 pub(crate) const VERSION_KEY: &str = "inf.version";
+/// Key of the Arrow schema, if it is not the one that other readers are told (`hint`).
+pub(crate) const ARROW_KEY: &str = "inf.arrow_schema";
 /// Key of the table of contents, a line a section.
 pub(crate) const SECTIONS_KEY: &str = "inf.sections";
 /// Key of what is indexed and how, a line an index; for people and for rebuilding.

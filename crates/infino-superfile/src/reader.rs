@@ -17,8 +17,8 @@ use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataR
 use crate::SuperfileError;
 use crate::body::BodyReader;
 use crate::checksums::Checksums;
+use crate::hint;
 use crate::layout::{self, Placed, with_keys};
-use crate::schema::RESERVED_PREFIX;
 
 /// What is read of the end of a file whose footer's length is not known.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -288,7 +288,7 @@ impl Opening {
         if i64::from(stats.row_count) != metadata.file_metadata().num_rows() {
             return Err(corrupt(invalid("its statistics are of another number of rows".into())));
         }
-        Ok(Footer { range, metadata: without_own_keys(metadata), placed, stats, crc })
+        Ok(Footer { range, metadata: for_readers(metadata), placed, stats, crc })
     }
 
     /// Verifies what opens the sections; `opens` holds it in their order.
@@ -360,12 +360,11 @@ impl Opening {
     }
 }
 
-/// Without infino's keys, which would end up in the Arrow schema of everything that is read.
-fn without_own_keys(metadata: ParquetMetaData) -> ParquetMetaData {
-    let keys = metadata.file_metadata().key_value_metadata();
-    let keys = keys.into_iter().flatten().filter(|pair| !pair.key.starts_with(RESERVED_PREFIX));
-    let keys = keys.cloned().collect();
-    with_keys(metadata, keys)
+/// The metadata as readers of Parquet are to see it: without infino's keys, which would end up in the Arrow schema of
+/// everything that is read, and with the true Arrow schema.
+fn for_readers(metadata: ParquetMetaData) -> ParquetMetaData {
+    let keys = metadata.file_metadata().key_value_metadata().cloned().unwrap_or_default();
+    with_keys(metadata, hint::restore(keys))
 }
 
 /// The superfile's name, if the object is named by it.

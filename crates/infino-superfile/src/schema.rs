@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use arrow::ipc::convert::try_schema_from_flatbuffer_bytes;
 use arrow::ipc::writer::{DictionaryTracker, IpcDataGenerator, IpcWriteOptions};
 use infino_format::schema::{ColumnId, IndexSet, TableSchema};
+use infino_fts::Analyzer;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use crate::SuperfileError;
@@ -163,6 +164,12 @@ fn check_type(data_type: &DataType) -> Result<(), String> {
         | DataType::Time64(TimeUnit::Second | TimeUnit::Millisecond) => {
             Err(format!("{data_type} is not a type that Arrow defines"))
         }
+        // Parquet's intervals are unsigned, have no nanoseconds, and some readers refuse every file that holds one.
+        DataType::Interval(_) => {
+            Err("Parquet carries no signed intervals; use a duration, or a struct of months, days \
+                 and nanoseconds"
+                .into())
+        }
         DataType::Struct(fields) if fields.is_empty() => {
             Err("Parquet has no structs without fields; add one or leave the column out".into())
         }
@@ -221,6 +228,7 @@ fn check_indexes(schema: &Schema, indexes: &IndexSet) -> Result<(), SuperfileErr
         if !seen.insert(name) {
             return Err(SuperfileError::invalid(format!("two text indexes on {name:?}; keep one")));
         }
+        Analyzer::named(&index.analyzer).map_err(SuperfileError::Text)?;
     }
     seen.clear();
     for index in &indexes.vectors {

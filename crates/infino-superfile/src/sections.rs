@@ -12,19 +12,19 @@ use crate::SuperfileError;
 use crate::reader::{OpenSection, Superfile, part_name, read};
 
 impl Superfile {
-    /// The reader of the file's text section, if it has one; run what it starts with [`Superfile::run_text`].
+    /// The reader of the file's text section; run what it starts with [`Superfile::run_text`].
     ///
     /// # Errors
-    /// `Corrupt` if the section does not open.
-    pub async fn text(&self) -> Result<Option<FtsReader>, SuperfileError> {
-        let Some(section) = self.section(SectionKind::Text, None) else { return Ok(None) };
+    /// `NotIndexed` if the file has no text section; `Corrupt` if it does not open.
+    pub async fn text(&self) -> Result<FtsReader, SuperfileError> {
+        let section = self.text_section()?;
         if let Some(reader) = section.text.get() {
-            return Ok(Some(reader.clone()));
+            return Ok(reader.clone());
         }
         let reader = FtsReader::open(section.open.clone(), section.placed.section.len)
             .map_err(|error| self.text_failed(section, section.placed.open_range(), error))?;
         self.check_rows(section, reader.rows(), reader.rows() == self.row_count())?;
-        Ok(Some(section.text.get_or_init(|| reader).clone()))
+        Ok(section.text.get_or_init(|| reader).clone())
     }
 
     /// Runs a computation over the text section; each of its rounds is one round trip, none if what it asks for is in
@@ -36,9 +36,7 @@ impl Superfile {
     where
         F: Fetch<Error = FtsError>,
     {
-        let section = self
-            .section(SectionKind::Text, None)
-            .ok_or_else(|| self.not_indexed("text", "any column".into()))?;
+        let section = self.text_section()?;
         self.run(section, fetch, |range, error| self.text_failed(section, range, error)).await
     }
 
@@ -74,6 +72,11 @@ impl Superfile {
             let found = &section.placed.section;
             found.kind == kind && field_id.is_none_or(|id| found.field_ids.contains(&id))
         })
+    }
+
+    fn text_section(&self) -> Result<&OpenSection, SuperfileError> {
+        self.section(SectionKind::Text, None)
+            .ok_or_else(|| self.not_indexed("text", "any column".into()))
     }
 
     fn vector_section(&self, field_id: u32) -> Result<&OpenSection, SuperfileError> {
@@ -169,7 +172,7 @@ impl Superfile {
             FtsError::Corrupt(source) => {
                 self.corrupt(part_name(&section.placed.section), range, source)
             }
-            other => SuperfileError::Text(other),
+            other => other.into(),
         }
     }
 
@@ -183,7 +186,7 @@ impl Superfile {
             VectorError::Corrupt(source) => {
                 self.corrupt(part_name(&section.placed.section), range, source)
             }
-            other => SuperfileError::Vector(other),
+            other => other.into(),
         }
     }
 

@@ -11,13 +11,13 @@ use crate::SuperfileError;
 pub(crate) struct Spool {
     memory: Vec<u8>,
     memory_max: usize,
-    scratch_dir: PathBuf,
+    scratch_dir: Option<PathBuf>,
     file: Option<File>,
 }
 
 impl Spool {
-    /// Holds up to `memory_max` bytes in memory, more in an unnamed file under `scratch_dir`.
-    pub(crate) fn new(memory_max: usize, scratch_dir: PathBuf) -> Self {
+    /// Holds up to `memory_max` bytes in memory, more in an unnamed file under `scratch_dir`, by default the system's.
+    pub(crate) fn new(memory_max: usize, scratch_dir: Option<PathBuf>) -> Self {
         Self { memory: Vec::new(), memory_max, scratch_dir, file: None }
     }
 
@@ -56,7 +56,10 @@ impl Write for Spool {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         if self.memory.len() + bytes.len() > self.memory_max {
             if self.file.is_none() {
-                self.file = Some(tempfile::tempfile_in(&self.scratch_dir)?);
+                self.file = Some(match &self.scratch_dir {
+                    Some(folder) => tempfile::tempfile_in(folder)?,
+                    None => tempfile::tempfile()?,
+                });
             }
             let file = self.file.as_mut().expect("made above");
             file.write_all(&self.memory)?;
@@ -81,7 +84,7 @@ mod tests {
     fn gives_back_what_went_in_from_memory_and_from_a_file() {
         let bytes: Vec<u8> = (0..100_000u32).map(|i| (i % 251) as u8).collect();
         for memory_max in [0, 1_000, 1 << 20] {
-            let mut spool = Spool::new(memory_max, std::env::temp_dir());
+            let mut spool = Spool::new(memory_max, None);
             bytes.chunks(777).for_each(|chunk| spool.write_all(chunk).unwrap());
             let mut out = Vec::new();
             spool.copy_to(99_999, &mut out).unwrap();
@@ -91,7 +94,7 @@ mod tests {
 
     #[test]
     fn a_missing_scratch_folder_is_an_error() {
-        let mut spool = Spool::new(10, "no/such/folder".into());
+        let mut spool = Spool::new(10, Some("no/such/folder".into()));
         assert!(spool.write_all(&[0; 11]).is_err());
     }
 }

@@ -53,7 +53,7 @@ async fn text_answers_as_the_index_alone() {
     let alone = FtsReader::resident(section.clone()).unwrap();
 
     let (store, file) = opened().await;
-    let reader = file.text().await.unwrap().unwrap();
+    let reader = file.text().await.unwrap();
     store.spent();
     for query in queries() {
         let prepared = run_resident(&section, alone.prepare(&query).unwrap()).unwrap();
@@ -122,7 +122,7 @@ async fn a_column_that_is_not_stored_is_searched_and_not_read() {
     let names: Vec<_> = file.schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["_id", "n", "key"]);
     assert!(matches!(file.rows(&[1], &[BODY]).await, Err(SuperfileError::UnknownColumn { .. })));
-    let reader = file.text().await.unwrap().unwrap();
+    let reader = file.text().await.unwrap();
     let prepared =
         file.run_text(reader.prepare(&Query::term(BODY, "row77")).unwrap()).await.unwrap();
     let matches = file.run_text(reader.matches(&prepared).unwrap()).await.unwrap();
@@ -138,6 +138,6 @@ async fn a_file_without_an_index_says_so() {
     let rows = batch(&schema, 1, indexed_columns(0..10));
     let (bytes, summary) = build(&schema, small(), &[rows]).unwrap();
     let (_, file) = open(bytes, Some(summary)).await;
-    assert!(file.text().await.unwrap().is_none());
+    assert!(matches!(file.text().await, Err(SuperfileError::NotIndexed { .. })));
     assert!(matches!(file.vector(3).await, Err(SuperfileError::NotIndexed { .. })));
 }

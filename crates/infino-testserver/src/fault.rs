@@ -115,8 +115,9 @@ impl Rule {
 
     /// Whether it befalls this request, given a number drawn from `0.0..1.0`. Counts.
     pub(crate) fn befalls(&mut self, request: &Request, drawn: f64) -> bool {
-        let is_conditional =
-            request.header("if-match").is_some() || request.header("if-none-match").is_some();
+        let is_conditional = ["if-match", "if-none-match", "x-goog-if-generation-match"]
+            .iter()
+            .any(|name| request.header(name).is_some());
         let matches = self.left > 0
             && (self.method.is_empty() || self.method == request.method)
             && request.target.contains(&self.path)

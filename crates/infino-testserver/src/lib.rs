@@ -5,6 +5,9 @@
 //! conditional writes are exact: condition and write are one step under one lock. [`Flaw`]s take that away, [`Rule`]s make
 //! single requests fail in every way a network knows, and [`Stats`] count requests and bytes.
 //!
+//! Requests with a bearer token are taken for Google Cloud Storage's XML protocol, which differs in little: conditions on
+//! the generation of an object instead of its ETag. Any token will do.
+//!
 //! ETags depend on the bytes alone, as on S3: writing A, B, A brings back the tag of A.
 //!
 //! ```

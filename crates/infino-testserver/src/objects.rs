@@ -18,12 +18,14 @@ pub(crate) struct Object {
     /// With its quotes. It depends on the bytes alone, and on the parts they came in.
     pub(crate) etag: String,
     pub(crate) modified: SystemTime,
+    /// Counts writes: Google's way of telling versions apart.
+    pub(crate) generation: u64,
 }
 
 impl Object {
     pub(crate) fn new(bytes: Bytes) -> Self {
         let etag = etag(&bytes);
-        Self { bytes, etag, modified: SystemTime::now() }
+        Self { bytes, etag, modified: SystemTime::now(), generation: 0 }
     }
 }
 
@@ -48,6 +50,7 @@ pub(crate) struct Objects {
     buckets: BTreeMap<String, BTreeMap<String, Object>>,
     uploads: HashMap<String, Upload>,
     uploads_begun: u64,
+    writes: u64,
 }
 
 /// One page of a listing.
@@ -72,10 +75,14 @@ impl Objects {
         self.buckets.get(bucket)?.get(key)
     }
 
-    pub(crate) fn put(&mut self, bucket: &str, key: &str, object: Object) {
+    /// Stores an object and returns its generation.
+    pub(crate) fn put(&mut self, bucket: &str, key: &str, object: Object) -> u64 {
+        self.writes += 1;
+        let generation = self.writes;
         if let Some(objects) = self.buckets.get_mut(bucket) {
-            objects.insert(key.to_owned(), object);
+            objects.insert(key.to_owned(), Object { generation, ..object });
         }
+        generation
     }
 
     pub(crate) fn delete(&mut self, bucket: &str, key: &str) {
@@ -188,7 +195,7 @@ impl Objects {
             etags.push_str(&part.etag);
         }
         let etag = format!("\"{}-{}\"", &sha256(etags.as_bytes())[..32], listed.len());
-        Ok(Object { bytes: bytes.freeze(), etag, modified: SystemTime::now() })
+        Ok(Object { etag, ..Object::new(bytes.freeze()) })
     }
 
     /// Forgets an upload and its parts; `false` if there is none.

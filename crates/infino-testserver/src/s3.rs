@@ -16,7 +16,7 @@ const PAGE_MAX: usize = 1000;
 
 /// Answers a request, once: whatever becomes of the answer, what it asked for has happened.
 pub(crate) async fn answer(shared: &Shared, request: &Request) -> Response {
-    let mut response = match auth::check(request, &shared.credentials) {
+    let mut response = match auth::check(request, &shared.credentials, shared.is_public) {
         Err(denied) => denied,
         Ok(()) => match Target::of(request) {
             None => Response::error(400, "InvalidURI", "The path or query cannot be read"),
@@ -114,11 +114,11 @@ async fn write(
         Err(refused) => return refused,
     };
     let etag = object.etag.clone();
-    objects.put(&target.bucket, &target.key, object);
+    let generation = objects.put(&target.bucket, &target.key, object);
     if let Some(id) = target.query("uploadId") {
         objects.end_upload(id);
     }
-    Response::new(200).with("etag", etag)
+    Response::new(200).with("etag", etag).with("x-goog-generation", generation.to_string())
 }
 
 /// Whether the condition of a write holds for what is there.
@@ -126,6 +126,10 @@ fn condition(found: Option<&Object>, request: &Request) -> Result<(), Response> 
     let failed = || Response::error(412, "PreconditionFailed", "A condition did not hold");
     if request.header("if-none-match").is_some() && found.is_some() {
         return Err(failed());
+    }
+    if let Some(generation) = request.header("x-goog-if-generation-match") {
+        let found = found.map_or(0, |object| object.generation);
+        return if generation == found.to_string() { Ok(()) } else { Err(failed()) };
     }
     match (request.header("if-match"), found) {
         (None, _) => Ok(()),
@@ -146,6 +150,7 @@ fn get(shared: &Shared, request: &Request, target: &Target) -> Response {
     let described = |status| {
         Response::new(status)
             .with("etag", object.etag.clone())
+            .with("x-goog-generation", object.generation.to_string())
             .with("last-modified", date::http(object.modified))
             .with("accept-ranges", "bytes")
             .with("content-type", "application/octet-stream")
@@ -226,17 +231,20 @@ async fn complete_upload(shared: &Shared, request: &Request, target: &Target) ->
     if written.status != 200 {
         return written;
     }
-    let etag = written.headers.iter().find(|(name, _)| *name == "etag");
-    let etag = etag.map_or("", |(_, etag)| etag);
+    let header = |name| {
+        let header = written.headers.iter().find(|(key, _)| *key == name);
+        header.map_or("", |(_, value)| value.as_str())
+    };
     document(
         "CompleteMultipartUploadResult",
         &format!(
             "<Bucket>{}</Bucket><Key>{}</Key><ETag>{}</ETag>",
             xml(&target.bucket),
             xml(&target.key),
-            xml(etag)
+            xml(header("etag"))
         ),
     )
+    .with("x-goog-generation", header("x-goog-generation"))
 }
 
 fn delete_many(shared: &Shared, request: &Request, target: &Target) -> Response {

@@ -31,6 +31,8 @@ pub struct Options {
     pub delay: Duration,
     /// Decides what chance decides.
     pub seed: u64,
+    /// Serves requests that nobody has signed.
+    pub is_public: bool,
 }
 
 impl Default for Options {
@@ -42,6 +44,7 @@ impl Default for Options {
             secret_key: "testtest".to_owned(),
             delay: Duration::ZERO,
             seed: 0,
+            is_public: false,
         }
     }
 }
@@ -49,6 +52,7 @@ impl Default for Options {
 /// What all connections share.
 pub(crate) struct Shared {
     pub(crate) credentials: Vec<Credentials>,
+    pub(crate) is_public: bool,
     objects: Mutex<Objects>,
     control: Mutex<Control>,
 }
@@ -164,6 +168,7 @@ impl Server {
                 key(&options.access_key, &options.secret_key, true),
                 key(Self::READER.0, Self::READER.1, false),
             ],
+            is_public: options.is_public,
             objects: Mutex::new(objects),
             control: Mutex::new(Control {
                 rules: Vec::new(),
@@ -205,6 +210,13 @@ impl Server {
             ("access_key", self.options.access_key.clone()),
             ("secret_key", self.options.secret_key.clone()),
         ]
+    }
+
+    /// What a Google client must know to read and write here, as option names and values. Such clients leave reads
+    /// unsigned, so the server must be public.
+    pub fn google_options(&self) -> Vec<(&'static str, String)> {
+        let key = "{\"private_key\":\"\",\"private_key_id\":\"\",\"client_email\":\"\",\"disable_oauth\":true}";
+        vec![("endpoint", self.endpoint()), ("service_account_key", key.to_owned())]
     }
 
     /// Adds a rule. Of several that match a request the first added befalls it.

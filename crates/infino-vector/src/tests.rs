@@ -302,7 +302,7 @@ fn what_cannot_be_asked_is_refused() {
         (vec![1.0; 16], SearchParams { k: 0, ..fine() }),
         (vec![1.0; 16], SearchParams { nprobe: Some(0), ..fine() }),
         (vec![1.0; 16], SearchParams { target_recall: Some(1.5), ..fine() }),
-        (vec![1.0; 16], SearchParams { bound: f32::NAN, ..fine() }),
+        (vec![1.0; 16], SearchParams { bound: Some(f32::NAN), ..fine() }),
     ] {
         let refused = index.search_resident(&query, &params, None);
         assert!(matches!(refused, Err(VectorError::Query { .. })), "{params:?}");

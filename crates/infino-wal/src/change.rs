@@ -77,6 +77,7 @@ impl Change {
 
     /// Adds a superfile.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "a change is built by what it does")]
     pub fn add(mut self, summary: SuperfileSummary) -> Self {
         self.actions.push(Action::AddSuperfile(summary));
         self

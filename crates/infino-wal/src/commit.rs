@@ -93,10 +93,14 @@ impl Inner {
                             backoff(&self.options, lost - 1).await;
                         }
                         lost += 1;
+                        tracing::debug!(lost, version = current.head.version, "lost the race");
                     }
                     Err(error) => {
+                        let open = state.pending.is_some();
                         for Admitted { job, record } in admitted {
-                            let _ = job.reply.send(Err(WalError::Unknown(record.commit)));
+                            let unknown = WalError::Unknown(record.commit);
+                            let outcome = if open { unknown } else { error.clone() };
+                            let _ = job.reply.send(Err(outcome));
                         }
                         return reply_all(jobs, &error);
                     }
@@ -160,15 +164,11 @@ impl Inner {
         change: &mut Change,
     ) -> Result<Admission, WalError> {
         let head = &current.head;
-        if let Some(mark) = change.token.as_ref().and_then(|text| token::find(head, text)) {
-            return Ok(Admission::Replay(Committed {
-                version: mark.version,
-                commit: mark.commit,
-                head: head.clone(),
-                replayed: true,
-            }));
+        if let Some((version, commit)) = token::find(head, change) {
+            let head = head.clone();
+            return Ok(Admission::Replay(Committed { version, commit, head, replayed: true }));
         }
-        if change.epoch + 1 < head.epoch {
+        if change.epoch.saturating_add(1) < head.epoch {
             return Err(Conflict::Fenced { staged: change.epoch, epoch: head.epoch }.into());
         }
         if change.read_version > head.version {
@@ -183,7 +183,8 @@ impl Inner {
         }
         let mut rebased = change.clone();
         for mate in mates {
-            if change.token.is_some() && mate.record.token == change.token {
+            let twin = change.token.is_some() && mate.record.token == change.token;
+            if twin || mate.record.commit == change.commit {
                 return Ok(Admission::Later);
             }
             rebased = match self.follow(rebased, &mate.record).await {

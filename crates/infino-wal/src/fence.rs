@@ -38,7 +38,8 @@ impl Log {
         let fenced = inner
             .swap_until(&mut state, |current| {
                 let last = current.head.fences.last();
-                let young = |fence: &Fence| fence.store_ms + options.interval_ms > now;
+                let young =
+                    |fence: &Fence| fence.store_ms.saturating_add(options.interval_ms) > now;
                 (!last.is_some_and(young)).then(|| fenced(&current.head, now, options))
             })
             .await?;
@@ -51,13 +52,15 @@ fn fenced(head: &Head, now: u64, options: FenceOptions) -> Head {
     let mut next = head.clone();
     next.epoch += 1;
     next.fences.push(Fence { store_ms: now, version: head.version, floor: head.floor });
-    let past = next.fences.iter().filter(|fence| fence.store_ms + options.retention_ms <= now);
+    let past = |fence: &&Fence| fence.store_ms.saturating_add(options.retention_ms) <= now;
+    let past = next.fences.iter().filter(past);
     let superseded = past.map(|fence| fence.version).max().unwrap_or(0);
     next.floor = superseded.min(options.keep_from).max(head.floor);
     next.fences.last_mut().expect("pushed above").floor = next.floor;
     if next.fences.len() > FENCES_MAX {
         // The newest two decide what may be collected; of the others the one that tells least gives way.
-        let gap = |i: &usize| next.fences[i + 1].store_ms - next.fences[i - 1].store_ms;
+        let gap =
+            |i: &usize| next.fences[i + 1].store_ms.saturating_sub(next.fences[i - 1].store_ms);
         let least = (1..next.fences.len() - 2).min_by_key(gap).expect("there are many");
         next.fences.remove(least);
     }

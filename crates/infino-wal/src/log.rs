@@ -32,7 +32,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             attempts_max: 32,
-            asks_max: 8,
+            asks_max: 12,
             backoff_min_ms: 5,
             backoff_max_ms: 1000,
             now_ms: || {
@@ -176,10 +176,15 @@ impl Log {
         let head_path = join(root, "head");
         let pending = Pending::new(&head_path, None, head, vec![record])?;
         let commit = pending.head.commit;
-        match pending.settle(&*store, &head_path, &options).await {
+        match pending.settle(true, &*store, &head_path, &options).await {
             Settled::Won(current) => Ok(Self::with(store, root, writer, 2, current, options)),
+            // The reply was lost, and somebody has opened the table and committed since.
+            Settled::Moved(current) if current.head.writers.iter().any(|m| m.writer == writer) => {
+                Ok(Self::with(store, root, writer, 2, current, options))
+            }
             Settled::Moved(_) => Err(WalError::AlreadyExists { path: head_path }),
             Settled::Open(_) => Err(WalError::Unknown(commit)),
+            Settled::Refused(error) => Err(error.into()),
         }
     }
 

@@ -38,7 +38,7 @@ impl Log {
                 let next = number + 1 == checkpoint.number
                     && checkpoint.version > head.checkpoint_version()
                     && checkpoint.version <= head.version
-                    && epoch + 1 >= head.epoch;
+                    && epoch.saturating_add(1) >= head.epoch;
                 next.then(|| Head {
                     checkpoint: Some(checkpoint.clone()),
                     tail: tail::after(&head.tail, checkpoint.version),

@@ -36,7 +36,7 @@ impl Inner {
 
     /// The records after `from` up to `head`'s version.
     pub(crate) async fn since(&self, head: &Head, from: u64) -> Result<Vec<Record>, WalError> {
-        if from + 1 < head.floor {
+        if from.saturating_add(1) < head.floor {
             return Err(Conflict::Expired { version: from, floor: head.floor }.into());
         }
         let mut segments = Vec::new();

@@ -1,5 +1,6 @@
 //! What became of a swap whose outcome the store did not tell.
 
+use infino_format::head::WRITERS_MAX;
 use infino_format::{CommitId, Head};
 
 use crate::error::WalError;
@@ -30,14 +31,16 @@ impl Log {
 
 impl Inner {
     /// Settles the swap that is still open, if any. `Some` if it is done, with a head that holds it; `None` if there was
-    /// none or it is lost for good.
+    /// none or it is lost for good. After an error it is still open, or, if none is pending, was refused.
     pub(crate) async fn settle_pending(
         &self,
         state: &mut State,
     ) -> Result<Option<Current>, WalError> {
-        let Some(pending) = &state.pending else { return Ok(None) };
+        let Some(pending) = &mut state.pending else { return Ok(None) };
         let known = self.current();
-        let won = match pending.settle(&*self.store, &self.head_path, &self.options).await {
+        // Marked before it is sent: whoever waits for this may stop waiting at any point.
+        let first = !std::mem::replace(&mut pending.sent, true);
+        let won = match pending.settle(first, &*self.store, &self.head_path, &self.options).await {
             Settled::Won(current) => {
                 self.advance(&current);
                 Some(current)
@@ -49,6 +52,10 @@ impl Inner {
                 won.then_some(current)
             }
             Settled::Open(error) => return Err(error.into()),
+            Settled::Refused(error) => {
+                state.pending = None;
+                return Err(error.into());
+            }
         };
         state.pending = None;
         Ok(won)
@@ -62,6 +69,10 @@ impl Inner {
         };
         if let Some(mark) = head.writers.iter().find(|mark| mark.writer == self.writer) {
             return Ok(mark.seq >= last.writer_seq);
+        }
+        if head.writers.len() < WRITERS_MAX {
+            // No writer's mark has given way yet: this one has committed nothing.
+            return Ok(false);
         }
         Ok(self.find(head, last.commit, last.version - 1).await?.is_some())
     }

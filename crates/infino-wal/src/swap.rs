@@ -25,6 +25,8 @@ pub(crate) struct Pending {
     pub(crate) bytes: Bytes,
     /// The records that it adds.
     pub(crate) records: Vec<Record>,
+    /// Whether it may have been sent, so that a refusal now says nothing about then.
+    pub(crate) sent: bool,
 }
 
 /// How a swap ended.
@@ -36,6 +38,8 @@ pub(crate) enum Settled {
     Moved(Current),
     /// The store does not say.
     Open(StorageError),
+    /// The store would not take it, and it was never sent before: it did not happen and never will.
+    Refused(StorageError),
 }
 
 impl Pending {
@@ -46,12 +50,13 @@ impl Pending {
         records: Vec<Record>,
     ) -> Result<Self, WalError> {
         let bytes = head.encode().map_err(WalError::corrupt(path))?.into();
-        Ok(Self { expected, head, bytes, records })
+        Ok(Self { expected, head, bytes, records, sent: false })
     }
 
-    /// Sends the swap, as often as it takes to know what became of it.
+    /// Sends the swap, for the `first` time or again, as often as it takes to know what became of it.
     pub(crate) async fn settle(
         &self,
+        first: bool,
         store: &dyn Store,
         path: &str,
         options: &LogOptions,
@@ -61,8 +66,17 @@ impl Pending {
             let unclear = match store.swap(path, self.expected.as_ref(), self.bytes.clone()).await {
                 Swap::Done(tag) => return Settled::Won(self.won(tag)),
                 Swap::Lost => None,
+                Swap::Unclear(
+                    error @ (StorageError::Denied { .. } | StorageError::Invalid { .. }),
+                ) if asks == 0 && first => {
+                    return Settled::Refused(error);
+                }
                 Swap::Unclear(error) => Some(error),
             };
+            match &unclear {
+                None => tracing::debug!(path, swap = self.head.swap, "a swap was lost, asking"),
+                Some(error) => tracing::warn!(path, %error, "a swap is unclear, asking"),
+            }
             let mut last = unclear;
             let answered = loop {
                 match store.get(path).await {

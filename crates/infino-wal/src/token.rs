@@ -1,12 +1,21 @@
 //! Exactly once: a token that a head remembers is not committed again.
 
 use infino_format::head::{TOKENS_MAX, TokenMark, WRITERS_MAX, WriterMark};
-use infino_format::{Head, Record};
+use infino_format::{CommitId, Head, Record};
 
-/// The commit that had `token`, if the head remembers it.
-pub(crate) fn find<'a>(head: &'a Head, token: &str) -> Option<&'a TokenMark> {
-    let hash = TokenMark::hash(token);
-    head.tokens.iter().rev().find(|mark| mark.hash == hash)
+use crate::change::Change;
+
+/// The version and the commit that `change` made before, as far as the head remembers: by its token, or, sent again after
+/// an unclear outcome, by its own id.
+pub(crate) fn find(head: &Head, change: &Change) -> Option<(u64, CommitId)> {
+    let hash = change.token.as_deref().map(TokenMark::hash);
+    let token = head.tokens.iter().rev().find(|mark| Some(mark.hash) == hash);
+    let token = token.map(|mark| (mark.version, mark.commit));
+    let marked = || head.writers.iter().find(|mark| mark.commit == change.commit);
+    let inline = || head.inline().find(|record| record.commit == change.commit);
+    token
+        .or_else(|| marked().map(|mark| (mark.version, mark.commit)))
+        .or_else(|| inline().map(|record| (record.version, record.commit)))
 }
 
 /// Notes who made `record`, and its token, in the head that publishes it; the oldest marks give way.

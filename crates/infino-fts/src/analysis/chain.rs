@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use frostem::{Algorithm, Stemmer};
 
-use super::{TERM_LEN_MAX, code, cut, segment, stop_words};
+use super::{TERM_LEN_MAX, code, cut, fold, grams, segment, stop_words};
 use crate::FtsError;
 
 /// One term of a text and where it came from.
@@ -24,6 +24,8 @@ enum Tokenizer {
     Words,
     Whole,
     Code,
+    Cjk,
+    Trigrams,
 }
 
 /// A named, versioned way from text to terms.
@@ -31,20 +33,62 @@ enum Tokenizer {
 pub struct Analyzer {
     name: &'static str,
     tokenizer: Tokenizer,
+    folds: bool,
     stop_words: &'static [&'static str],
     stemmer: Option<Algorithm>,
 }
 
+const fn plain(name: &'static str, tokenizer: Tokenizer) -> Analyzer {
+    Analyzer { name, tokenizer, folds: false, stop_words: &[], stemmer: None }
+}
+
+const fn stemmed(name: &'static str, algorithm: Algorithm) -> Analyzer {
+    Analyzer { stemmer: Some(algorithm), ..plain(name, Tokenizer::Words) }
+}
+
 const ANALYZERS: &[Analyzer] = &[
-    Analyzer { name: "standard-v1", tokenizer: Tokenizer::Words, stop_words: &[], stemmer: None },
-    Analyzer {
-        name: "english-v1",
-        tokenizer: Tokenizer::Words,
-        stop_words: stop_words::ENGLISH,
-        stemmer: Some(Algorithm::English),
-    },
-    Analyzer { name: "keyword-v1", tokenizer: Tokenizer::Whole, stop_words: &[], stemmer: None },
-    Analyzer { name: "code-v1", tokenizer: Tokenizer::Code, stop_words: &[], stemmer: None },
+    plain("standard-v1", Tokenizer::Words),
+    Analyzer { folds: true, ..plain("folded-v1", Tokenizer::Words) },
+    plain("keyword-v1", Tokenizer::Whole),
+    plain("code-v1", Tokenizer::Code),
+    plain("cjk-v1", Tokenizer::Cjk),
+    plain("trigram-v1", Tokenizer::Trigrams),
+    Analyzer { stop_words: stop_words::ENGLISH, ..stemmed("english-v1", Algorithm::English) },
+    stemmed("arabic-v1", Algorithm::Arabic),
+    stemmed("armenian-v1", Algorithm::Armenian),
+    stemmed("basque-v1", Algorithm::Basque),
+    stemmed("catalan-v1", Algorithm::Catalan),
+    stemmed("czech-v1", Algorithm::Czech),
+    stemmed("danish-v1", Algorithm::Danish),
+    stemmed("dutch-v1", Algorithm::Dutch),
+    stemmed("esperanto-v1", Algorithm::Esperanto),
+    stemmed("estonian-v1", Algorithm::Estonian),
+    stemmed("finnish-v1", Algorithm::Finnish),
+    stemmed("french-v1", Algorithm::French),
+    stemmed("german-v1", Algorithm::German),
+    stemmed("greek-v1", Algorithm::Greek),
+    stemmed("hindi-v1", Algorithm::Hindi),
+    stemmed("hungarian-v1", Algorithm::Hungarian),
+    stemmed("indonesian-v1", Algorithm::Indonesian),
+    stemmed("irish-v1", Algorithm::Irish),
+    stemmed("italian-v1", Algorithm::Italian),
+    stemmed("lithuanian-v1", Algorithm::Lithuanian),
+    stemmed("nepali-v1", Algorithm::Nepali),
+    stemmed("norwegian-v1", Algorithm::Norwegian),
+    stemmed("persian-v1", Algorithm::Persian),
+    stemmed("polish-v1", Algorithm::Polish),
+    stemmed("porter-v1", Algorithm::Porter),
+    stemmed("portuguese-v1", Algorithm::Portuguese),
+    stemmed("romanian-v1", Algorithm::Romanian),
+    stemmed("russian-v1", Algorithm::Russian),
+    stemmed("serbian-v1", Algorithm::Serbian),
+    stemmed("sesotho-v1", Algorithm::Sesotho),
+    stemmed("spanish-v1", Algorithm::Spanish),
+    stemmed("swedish-v1", Algorithm::Swedish),
+    stemmed("tamil-v1", Algorithm::Tamil),
+    stemmed("turkish-v1", Algorithm::Turkish),
+    stemmed("ukrainian-v1", Algorithm::Ukrainian),
+    stemmed("yiddish-v1", Algorithm::Yiddish),
 ];
 
 impl Analyzer {
@@ -84,12 +128,15 @@ impl Analyzer {
     #[inline]
     pub(crate) fn words(&self, text: &str, mut word: impl FnMut(u32, Range<usize>)) {
         let mut position = 0;
+        let mut next = |range| {
+            word(position, range);
+            position += 1;
+        };
         match self.tokenizer {
-            Tokenizer::Words => segment::words(text, |range| {
-                word(position, range);
-                position += 1;
-            }),
-            Tokenizer::Whole => word(0, 0..text.len()),
+            Tokenizer::Words => segment::words(text, next),
+            Tokenizer::Cjk => grams::cjk_words(text, next),
+            Tokenizer::Trigrams => grams::trigrams(text, next),
+            Tokenizer::Whole => next(0..text.len()),
             Tokenizer::Code => code::words(text, |range, new| {
                 position += u32::from(new);
                 word(position - 1, range);
@@ -108,6 +155,8 @@ impl Analyzer {
             if word.is_ascii() {
                 scratch.push_str(word);
                 scratch.make_ascii_lowercase();
+            } else if self.folds {
+                fold::fold(&word.to_lowercase(), scratch);
             } else {
                 scratch.push_str(&word.to_lowercase());
             }
@@ -115,20 +164,29 @@ impl Analyzer {
         } else {
             word
         };
-        if self.stop_words.binary_search(&lower).is_ok() {
+        if lower.is_empty() || self.stop_words.binary_search(&lower).is_ok() {
             return None;
         }
-        match self.stemmer {
-            None => Some(Cow::Borrowed(lower)),
-            Some(algorithm) => Some(Stemmer::new(algorithm).stem(lower)),
-        }
+        let Some(algorithm) = self.stemmer else { return Some(Cow::Borrowed(lower)) };
+        let stem = match Stemmer::new(algorithm).stem(lower) {
+            Cow::Owned(stem) if stem.len() > TERM_LEN_MAX => {
+                Cow::Owned(cut(&stem, TERM_LEN_MAX).to_owned())
+            }
+            stem => stem,
+        };
+        Some(stem).filter(|stem| !stem.is_empty())
     }
 
     /// `text` in the case that this chain's terms have.
     pub(crate) fn fold(&self, text: &str) -> String {
         match self.tokenizer {
             Tokenizer::Whole => text.to_owned(),
-            Tokenizer::Words | Tokenizer::Code => text.to_lowercase(),
+            _ if self.folds => {
+                let mut folded = String::new();
+                fold::fold(&text.to_lowercase(), &mut folded);
+                folded
+            }
+            _ => text.to_lowercase(),
         }
     }
 
@@ -156,6 +214,11 @@ mod tests {
         check("english-v1", "The running dogs' tails and it", "run@1 dog@2 tail@3");
         check("keyword-v1", "The Whole Value", "The Whole Value@0");
         check("keyword-v1", "", "@0");
+        check("folded-v1", "Ångström CAFÉ x", "angstrom@0 cafe@1 x@2");
+        check("german-v1", "Die Häuser liefen", "die@0 haus@1 lief@2");
+        check("french-v1", "les chevaux continuaient", "le@0 cheval@1 continu@2");
+        check("cjk-v1", "東京タワー Tower", "東京@0 京タ@1 タワ@2 ワー@3 tower@4");
+        check("trigram-v1", "AbC d", "abc@0 bc @1 c d@2");
         check("code-v1", "parseHtml(x_1)", "parsehtml@0 parse@0 html@0 x_1@1 x@1 1@1");
         check("standard-v1", "ÄÖ ΑΣ İ", "äö@0 ας@1 i\u{307}@2");
     }
@@ -165,7 +228,7 @@ mod tests {
         let text = "é".repeat(70_000);
         for analyzer in Analyzer::names() {
             let tokens = Analyzer::named(analyzer).unwrap().analyze(&text);
-            assert_eq!(tokens[0].term.len(), 1024, "{analyzer}");
+            assert!((1..=1024).contains(&tokens[0].term.len()), "{analyzer}");
         }
     }
 

@@ -5,6 +5,8 @@
 
 mod chain;
 mod code;
+mod fold;
+mod grams;
 mod segment;
 mod stop_words;
 

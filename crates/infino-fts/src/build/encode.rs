@@ -1,42 +1,64 @@
 //! An inverted field to bytes.
 
+use std::path::Path;
+
 use infino_format::checksum;
 
-use super::inverter::Inverter;
+use super::inverter::{Inverter, append_stream};
+use super::merge;
+use super::scratch::Spool;
+use crate::FtsError;
 use crate::dict::writer::{DictWriter, Entry};
 use crate::kernel::pack::BLOCK_LEN;
 use crate::layout::{FieldLayout, FieldParts, LEN_CHUNK_ROWS};
-use crate::postings::{GROUP_BLOCKS, INLINE_BYTES, INLINE_DOCS, List, long, positions, short};
+use crate::postings::{INLINE_BYTES, INLINE_DOCS, List, long, positions, short, units};
 
 /// The bytes of one field, region by region, and what the open bytes say of it.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
     pub(crate) parts: FieldParts,
-    pub(crate) regions: [Vec<u8>; 4],
+    /// Lengths, dictionary, postings, positions.
+    pub(crate) regions: [Spool; 4],
 }
 
-/// Encodes what `field` has inverted.
-pub(crate) fn encode(column: &str, field: &mut Inverter) -> Encoded {
+/// Encodes what `field` has inverted and what of it went to disk before, in `runs`.
+pub(crate) fn encode(
+    column: &str,
+    field: &mut Inverter,
+    mut runs: Vec<Spool>,
+    dir: Option<&Path>,
+) -> Result<Encoded, FtsError> {
+    let mut regions = <[Spool; 4]>::default();
+    if !runs.is_empty() {
+        runs.push(merge::spill(field, dir)?);
+        for region in &mut regions {
+            *region = Spool::on_disk(dir)?;
+        }
+    }
+    let average = if field.docs == 0 { 1.0 } else { field.tokens as f64 / field.docs as f64 };
     let mut encoder = Encoder {
         lens: std::mem::take(&mut field.lens),
-        average: if field.docs == 0 {
-            1.0
-        } else {
-            (field.tokens as f64 / field.docs as f64).max(1.0)
-        },
+        average: average.max(1.0),
         positions: field.keeps_positions(),
         dict: DictWriter::default(),
-        regions: Default::default(),
+        regions,
         inline: Vec::new(),
     };
-    let (mut bytes, mut list) = (Vec::new(), List::default());
-    for term in field.terms.sorted() {
-        field.list(term, &mut bytes, &mut list);
-        encoder.push(field.terms.key(term), &list);
+    if runs.is_empty() {
+        let (mut bytes, mut list) = (Vec::new(), List::default());
+        for term in field.terms.sorted() {
+            field.stream(term, &mut bytes);
+            list.clear();
+            append_stream(&bytes, encoder.positions, &mut list);
+            encoder.push(field.terms.key(term), &list)?;
+        }
+        field.clear_terms();
+    } else {
+        merge::merge(runs, encoder.positions, |term, list| encoder.push(term, list))?;
     }
-    encoder.dict.close(&mut encoder.regions[1]);
+    encoder.dict.close(&mut encoder.regions[1].buffer);
     let max_len = encoder.lens.iter().copied().max().unwrap_or(0);
-    let (len_width, len_crcs) = encoder.write_lens(max_len);
+    let (len_width, len_crcs) = encoder.write_lens(max_len)?;
     let layout = FieldLayout {
         column: column.to_owned(),
         analyzer: field.analyzer().name().to_owned(),
@@ -51,11 +73,11 @@ pub(crate) fn encode(column: &str, field: &mut Inverter) -> Encoded {
         max_term: encoder.dict.last().to_vec(),
         ..FieldLayout::default()
     };
-    let lens = std::array::from_fn(|region| encoder.regions[region].len() as u64);
-    Encoded {
+    let lens = std::array::from_fn(|region| encoder.regions[region].len());
+    Ok(Encoded {
         parts: FieldParts { layout, blocks: encoder.dict.blocks, lens },
         regions: encoder.regions,
-    }
+    })
 }
 
 struct Encoder {
@@ -64,29 +86,34 @@ struct Encoder {
     positions: bool,
     dict: DictWriter,
     /// Lengths, dictionary, postings, positions.
-    regions: [Vec<u8>; 4],
+    regions: [Spool; 4],
     inline: Vec<u8>,
 }
 
 impl Encoder {
-    fn push(&mut self, term: &[u8], list: &List) {
+    fn push(&mut self, term: &[u8], list: &List) -> Result<(), FtsError> {
         let df = list.docs.len();
+        for region in &mut self.regions {
+            region.settle()?;
+        }
         let [_, dict, postings, position_bytes] = &mut self.regions;
+        let dict = &mut dict.buffer;
+        let (postings, position_bytes) = (&mut postings.buffer, &mut position_bytes.buffer);
         if df <= INLINE_DOCS && list.positions.len() <= INLINE_BYTES {
             self.inline.clear();
             short::write_inline(list, &self.lens, &mut self.inline);
             if self.inline.len() <= INLINE_BYTES {
                 let entry = Entry::Inline { df: df as u32, bytes: &self.inline };
-                return self.dict.push(term, entry, 0, self.positions, dict);
+                self.dict.push(term, entry, 0, self.positions, dict);
+                return Ok(());
             }
         }
         let (start, positions_start) = (postings.len(), position_bytes.len());
-        let (mut directory, mut units) = (0, 1);
+        let mut directory = 0;
         if df <= BLOCK_LEN {
             short::write_short(list, &self.lens, postings);
         } else {
             directory = long::write(list, &self.lens, self.average, postings).directory as u64;
-            units += df.div_ceil(BLOCK_LEN).div_ceil(GROUP_BLOCKS) as u64;
         }
         if self.positions {
             positions::write(list, position_bytes);
@@ -97,13 +124,14 @@ impl Encoder {
             directory,
             positions: (position_bytes.len() - positions_start) as u64,
         };
-        self.dict.push(term, entry, units, self.positions, dict);
+        self.dict.push(term, entry, units(df, self.positions), self.positions, dict);
+        Ok(())
     }
 
     /// Writes the exact lengths; returns the bytes each takes and the checksum of each chunk.
-    fn write_lens(&mut self, max_len: u32) -> (u8, Vec<u32>) {
+    fn write_lens(&mut self, max_len: u32) -> Result<(u8, Vec<u32>), FtsError> {
         let width = match max_len {
-            0 => return (0, Vec::new()),
+            0 => return Ok((0, Vec::new())),
             1..=0xff => 1,
             0x100..=0xffff => 2,
             _ => 4,
@@ -111,10 +139,11 @@ impl Encoder {
         let out = &mut self.regions[0];
         let mut crcs = Vec::new();
         for chunk in self.lens.chunks(LEN_CHUNK_ROWS) {
-            let start = out.len();
-            chunk.iter().for_each(|len| out.extend_from_slice(&len.to_le_bytes()[..width]));
-            crcs.push(checksum::crc32c(&out[start..]));
+            let start = out.buffer.len();
+            chunk.iter().for_each(|len| out.buffer.extend_from_slice(&len.to_le_bytes()[..width]));
+            crcs.push(checksum::crc32c(&out.buffer[start..]));
+            out.settle()?;
         }
-        (width as u8, crcs)
+        Ok((width as u8, crcs))
     }
 }

@@ -77,11 +77,6 @@ impl Interner {
         &self.bytes[start as usize..][..len as usize]
     }
 
-    /// How many strings it holds.
-    pub(crate) fn len(&self) -> usize {
-        self.spans.len()
-    }
-
     /// Bytes of memory it takes.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.len() + 8 * self.spans.len() + 8 * self.slots.len()

@@ -4,7 +4,6 @@ use infino_format::DocId;
 
 use super::interner::Interner;
 use super::streams::{Arena, Numbers, Stream};
-use crate::FtsError;
 use crate::analysis::Analyzer;
 use crate::postings::List;
 
@@ -40,7 +39,6 @@ struct State {
     doc: u32,
     position: u32,
     tf: u32,
-    df: u32,
 }
 
 impl Inverter {
@@ -69,11 +67,8 @@ impl Inverter {
     }
 
     /// Adds the next document.
-    pub(crate) fn push(&mut self, value: Option<&str>) -> Result<(), FtsError> {
-        let Some(text) = value else {
-            self.lens.push(0);
-            return Ok(());
-        };
+    pub(crate) fn push(&mut self, value: Option<&str>) {
+        let Some(text) = value else { return self.lens.push(0) };
         let doc = self.lens.len() as DocId;
         let analyzer = self.analyzer;
         let mut len = 0u32;
@@ -88,7 +83,6 @@ impl Inverter {
         self.lens.push(len);
         self.docs += 1;
         self.tokens += u64::from(len);
-        Ok(())
     }
 
     #[inline]
@@ -122,7 +116,6 @@ impl Inverter {
             state.doc = doc + 1;
             state.position = 0;
             state.tf = 0;
-            state.df += 1;
         }
         state.tf += 1;
         if self.positions {
@@ -133,42 +126,58 @@ impl Inverter {
 
     /// Bytes of memory it takes.
     pub(crate) fn memory(&self) -> usize {
+        self.terms_memory() + 4 * self.lens.len()
+    }
+
+    /// Bytes of memory that [`Inverter::clear_terms`] frees.
+    pub(crate) fn terms_memory(&self) -> usize {
         self.words.memory()
             + 4 * self.word_terms.len()
             + self.terms.memory()
             + size_of::<State>() * self.states.len()
             + self.arena.memory()
-            + 4 * self.lens.len()
     }
 
-    /// Replaces `list` by that of `term`.
-    pub(crate) fn list(&mut self, term: u32, bytes: &mut Vec<u8>, list: &mut List) {
+    /// Replaces `bytes` by the stream of `term`, which can grow no more.
+    pub(crate) fn stream(&mut self, term: u32, bytes: &mut Vec<u8>) {
         let state = &mut self.states[term as usize];
         close(&mut self.arena, state, self.positions);
         state.tf = 0;
         self.arena.read(&state.stream, bytes);
-        list.clear();
-        let mut numbers = Numbers::new(bytes);
-        let mut next = 0;
-        while !numbers.is_empty() {
-            let doc = next + numbers.next();
-            next = doc + 1;
-            list.docs.push(doc);
-            if !self.positions {
-                list.tfs.push(numbers.next());
-                continue;
-            }
-            let (start, mut position) = (list.positions.len(), 0);
-            loop {
-                let gap = numbers.next();
-                if gap == 0 {
-                    break;
-                }
-                position += gap - 1;
-                list.positions.push(position);
-            }
-            list.tfs.push((list.positions.len() - start) as u32);
+    }
+
+    /// Forgets all terms; lengths and sums stay.
+    pub(crate) fn clear_terms(&mut self) {
+        self.words = Interner::default();
+        self.word_terms = Vec::new();
+        self.terms = Interner::default();
+        self.states = Vec::new();
+        self.arena = Arena::default();
+    }
+}
+
+/// Appends the documents of a stream to `list`.
+pub(crate) fn append_stream(bytes: &[u8], positions: bool, list: &mut List) {
+    let mut numbers = Numbers::new(bytes);
+    let mut next = 0;
+    while !numbers.is_empty() {
+        let doc = next + numbers.next();
+        next = doc + 1;
+        list.docs.push(doc);
+        if !positions {
+            list.tfs.push(numbers.next());
+            continue;
         }
+        let (start, mut position) = (list.positions.len(), 0);
+        loop {
+            let gap = numbers.next();
+            if gap == 0 {
+                break;
+            }
+            position += gap - 1;
+            list.positions.push(position);
+        }
+        list.tfs.push((list.positions.len() - start) as u32);
     }
 }
 

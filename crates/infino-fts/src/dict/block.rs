@@ -129,30 +129,48 @@ impl<'a> Block<'a> {
         Ok(Metas { cursor: Cursor::new(WHAT, bytes), at: self.metas_at + at, next: None })
     }
 
-    /// Calls `each` with the terms from `from` on, in order, until it returns false; whether it never did.
-    pub(crate) fn scan(
+    /// Calls `each` with the terms that `accept` takes, in order. `accept` is called with every term and how many bytes it
+    /// shares with the one before.
+    pub(crate) fn matching(
         &self,
-        from: &[u8],
-        mut each: impl FnMut(&[u8], Found) -> Result<bool, FormatError>,
-    ) -> Result<bool, FormatError> {
+        mut accept: impl FnMut(&[u8], usize) -> bool,
+        mut each: impl FnMut(Found),
+    ) -> Result<(), FormatError> {
         let mut term = Vec::new();
         for group in 0..self.groups() {
-            let (mut keys, mut metas) = (self.keys_from(group)?, self.metas_from(group)?);
-            for _ in 0..RESTART.min(self.count - group * RESTART) {
-                let shared = keys.varint()? as usize;
+            let mut keys = self.keys_from(group)?;
+            let mut metas = None;
+            let mut read = 0;
+            for i in 0..RESTART.min(self.count - group * RESTART) {
+                let mut shared = keys.varint()? as usize;
                 let suffix = keys.bytes()?;
                 if shared > term.len() {
                     return Err(FormatError::invalid(WHAT, "shared prefix"));
                 }
-                term.truncate(shared);
-                term.extend_from_slice(suffix);
-                let found = metas.next(self)?;
-                if &term[..] >= from && !each(&term, found)? {
-                    return Ok(false);
+                if i == 0 {
+                    // A restart is written whole.
+                    shared = term.iter().zip(suffix).take_while(|(a, b)| a == b).count();
+                    term.clear();
+                } else {
+                    term.truncate(shared);
                 }
+                term.extend_from_slice(suffix);
+                if !accept(&term, shared) {
+                    continue;
+                }
+                let metas = match &mut metas {
+                    Some(metas) => metas,
+                    none => none.insert(self.metas_from(group)?),
+                };
+                while read < i {
+                    metas.next(self)?;
+                    read += 1;
+                }
+                each(metas.next(self)?);
+                read += 1;
             }
         }
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -189,10 +207,7 @@ impl Metas<'_> {
             let len = self.cursor.varint()?;
             let directory = if df as usize > BLOCK_LEN { self.cursor.varint()? } else { 0 };
             let positions = if block.positions { self.cursor.varint()? } else { 0 };
-            let units = match df as usize {
-                0..=BLOCK_LEN => 1,
-                df => 1 + df.div_ceil(BLOCK_LEN).div_ceil(crate::postings::GROUP_BLOCKS) as u64,
-            };
+            let units = crate::postings::units(df as usize, block.positions);
             let [list_at, positions_at, unit] = next;
             next = [
                 list_at.checked_add(len).ok_or_else(over)?,

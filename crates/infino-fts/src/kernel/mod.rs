@@ -1,3 +1,21 @@
-//! Loops over blocks of 128 numbers.
+//! Loops over blocks of 128 numbers, in two builds: for any machine, and for those with AVX2.
+//!
+//! The portable loop is the definition; the other build is the same source under `#[target_feature]`, so both give the
+//! same bits. The choice is made at run time.
+#![allow(unsafe_code)]
 
 pub(crate) mod pack;
+pub(crate) mod score;
+
+/// Whether this machine has AVX2.
+#[inline(always)]
+pub(crate) fn has_avx2() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        std::is_x86_feature_detected!("avx2")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        false
+    }
+}

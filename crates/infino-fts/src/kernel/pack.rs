@@ -45,7 +45,24 @@ pub(crate) fn pack(values: &[u32; BLOCK_LEN], width: u8, out: &mut Vec<u8>) {
 ///
 /// # Panics
 /// If `bytes` is shorter than the block or `width` above 32.
+#[inline]
 pub(crate) fn unpack(bytes: &[u8], width: u8, out: &mut [u32; BLOCK_LEN]) {
+    #[cfg(target_arch = "x86_64")]
+    if super::has_avx2() {
+        // SAFETY: the CPU has AVX2.
+        return unsafe { unpack_avx2(bytes, width, out) };
+    }
+    unpack_any(bytes, width, out);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn unpack_avx2(bytes: &[u8], width: u8, out: &mut [u32; BLOCK_LEN]) {
+    unpack_any(bytes, width, out);
+}
+
+#[inline(always)]
+fn unpack_any(bytes: &[u8], width: u8, out: &mut [u32; BLOCK_LEN]) {
     macro_rules! widths {
         ($($w:literal)*) => {
             match width {
@@ -83,6 +100,45 @@ fn unpack_width<const W: usize>(bytes: &[u8], out: &mut [u32; BLOCK_LEN]) {
             out[4 * row + lane] = value & mask;
         }
         row += 1;
+    }
+}
+
+/// Turns the gaps of a block into documents: document `i` is `next` plus the first `i + 1` gaps plus `i`. Sums wrap.
+#[inline]
+pub(crate) fn sum_block(gaps: &mut [u32; BLOCK_LEN], next: u32) {
+    #[cfg(target_arch = "x86_64")]
+    sum_block_sse2(gaps, next);
+    #[cfg(not(target_arch = "x86_64"))]
+    sum_block_any(gaps, next);
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn sum_block_any(gaps: &mut [u32; BLOCK_LEN], next: u32) {
+    let mut next = next;
+    for gap in gaps {
+        *gap = gap.wrapping_add(next);
+        next = gap.wrapping_add(1);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn sum_block_sse2(gaps: &mut [u32; BLOCK_LEN], next: u32) {
+    use std::arch::x86_64::{
+        __m128i, _mm_add_epi32, _mm_loadu_si128, _mm_set1_epi32, _mm_shuffle_epi32, _mm_slli_si128,
+        _mm_storeu_si128,
+    };
+    // SAFETY: SSE2 is part of x86-64; each load and store is of the 16 bytes of `four`.
+    unsafe {
+        let one = _mm_set1_epi32(1);
+        let mut carry = _mm_set1_epi32(next.wrapping_sub(1) as i32);
+        for four in gaps.as_chunks_mut::<4>().0 {
+            let mut sum = _mm_add_epi32(_mm_loadu_si128(four.as_ptr().cast::<__m128i>()), one);
+            sum = _mm_add_epi32(sum, _mm_slli_si128::<4>(sum));
+            sum = _mm_add_epi32(sum, _mm_slli_si128::<8>(sum));
+            sum = _mm_add_epi32(sum, carry);
+            carry = _mm_shuffle_epi32::<0xff>(sum);
+            _mm_storeu_si128(four.as_mut_ptr().cast::<__m128i>(), sum);
+        }
     }
 }
 
@@ -144,6 +200,12 @@ mod tests {
             let mut back = [1; 128];
             unpack(&bytes, width, &mut back);
             prop_assert_eq!(back, values);
+            unpack_any(&bytes, width, &mut back);
+            prop_assert_eq!(back, values);
+            let (mut fast, mut slow) = (values, values);
+            sum_block(&mut fast, seed as u32);
+            sum_block_any(&mut slow, seed as u32);
+            prop_assert_eq!(fast, slow);
             let mut bytes = Vec::new();
             pack_stream(&values[..len], width, &mut bytes);
             prop_assert_eq!(bytes.len(), stream_bytes(len, width));

@@ -17,20 +17,18 @@ pub(crate) struct PostingsCursor {
     source: Source,
     /// The block that has been read.
     block: usize,
-    pub(crate) docs: [u32; BLOCK_LEN],
     pub(crate) len: usize,
-    tfs: [u32; BLOCK_LEN],
-    tfs_read: bool,
+    /// The block whose frequencies have been read.
+    tf_block: usize,
+    buffer: Box<Short>,
 }
 
 #[derive(Debug)]
 enum Source {
-    /// All of it is in `docs` and `tfs`.
-    Short {
-        lens: Box<[u32; BLOCK_LEN]>,
-    },
+    /// All of it is in the buffer, lengths too.
+    Short,
     Long {
-        directory: Box<Directory>,
+        directory: Directory,
         data: Bytes,
         first_unit: u64,
     },
@@ -40,34 +38,44 @@ enum Source {
 const NONE: usize = usize::MAX;
 
 impl PostingsCursor {
-    pub(crate) fn short(short: Short) -> Self {
+    pub(crate) fn short(short: Box<Short>) -> Self {
         Self {
             df: short.len,
-            source: Source::Short { lens: Box::new(short.lens) },
+            source: Source::Short,
             block: 0,
-            docs: short.docs,
             len: short.len,
-            tfs: short.tfs,
-            tfs_read: true,
+            tf_block: 0,
+            buffer: short,
         }
     }
 
     pub(crate) fn long(df: usize, directory: Directory, data: Bytes, first_unit: u64) -> Self {
         Self {
             df,
-            source: Source::Long { directory: Box::new(directory), data, first_unit },
+            source: Source::Long { directory, data, first_unit },
             block: NONE,
-            docs: [0; BLOCK_LEN],
             len: 0,
-            tfs: [0; BLOCK_LEN],
-            tfs_read: false,
+            tf_block: NONE,
+            buffer: Box::new(Short::empty()),
         }
+    }
+
+    /// The documents of the block that has been read.
+    #[inline(always)]
+    pub(crate) fn docs(&self) -> &[u32] {
+        &self.buffer.docs[..self.len]
+    }
+
+    /// Their room, of which [`PostingsCursor::docs`] is the beginning.
+    #[inline(always)]
+    pub(crate) fn docs_buffer(&self) -> &[u32; BLOCK_LEN] {
+        &self.buffer.docs
     }
 
     /// How many blocks it has.
     pub(crate) fn blocks(&self) -> usize {
         match &self.source {
-            Source::Short { .. } => 1,
+            Source::Short => 1,
             Source::Long { directory, .. } => directory.blocks(),
         }
     }
@@ -76,8 +84,8 @@ impl PostingsCursor {
     #[inline]
     pub(crate) fn last(&self, block: usize) -> u32 {
         match &self.source {
-            Source::Short { .. } => self.docs[self.len - 1],
-            Source::Long { directory, .. } => directory.lasts[block],
+            Source::Short => self.buffer.docs[self.len - 1],
+            Source::Long { directory, .. } => directory.last(block),
         }
     }
 
@@ -85,7 +93,7 @@ impl PostingsCursor {
     #[inline]
     pub(crate) fn first(&self, block: usize) -> u32 {
         match &self.source {
-            Source::Short { .. } => self.docs[0],
+            Source::Short => self.buffer.docs[0],
             Source::Long { directory, .. } => directory.first(block),
         }
     }
@@ -93,20 +101,22 @@ impl PostingsCursor {
     /// The first block from `from` on whose last document is at least `doc`; [`PostingsCursor::blocks`] if there is none.
     pub(crate) fn block_of(&self, from: usize, doc: u32) -> usize {
         match &self.source {
-            Source::Short { .. } => from.max(usize::from(self.docs[self.len - 1] < doc)),
+            Source::Short => from.max(usize::from(self.buffer.docs[self.len - 1] < doc)),
             Source::Long { directory, .. } => {
-                let lasts = &directory.lasts;
-                if from < lasts.len() && lasts[from] >= doc {
+                let lasts = directory.lasts();
+                let last = |block: usize| u32::from_le_bytes(lasts[block]);
+                if from < lasts.len() && last(from) >= doc {
                     return from;
                 }
                 // Doubling steps: what is sought is usually near.
                 let (mut low, mut step) = (from, 1);
-                while low + step < lasts.len() && lasts[low + step] < doc {
+                while low + step < lasts.len() && last(low + step) < doc {
                     low += step;
                     step *= 2;
                 }
                 let high = (low + step).min(lasts.len());
-                low + lasts[low.min(high)..high].partition_point(|&last| last < doc)
+                low + lasts[low.min(high)..high]
+                    .partition_point(|&last| u32::from_le_bytes(last) < doc)
             }
         }
     }
@@ -122,61 +132,120 @@ impl PostingsCursor {
 
     fn read_new(&mut self, block: usize, field: &Field) -> Result<(), FormatError> {
         if let Source::Long { directory, data, first_unit } = &self.source {
-            let (group, range, crc) = directory.group(block);
-            field.verified.once(field.unit(first_unit + 1 + group as u64), || {
-                checksum::verify("posting blocks", &data[range], crc)
-            })?;
+            verify(directory, data, *first_unit, block, field)?;
             self.block = NONE;
-            self.len = directory.docs(data, block, &mut self.docs)?;
+            self.len = directory.docs(data, block, &mut self.buffer.docs)?;
             self.block = block;
-            self.tfs_read = false;
         }
         Ok(())
     }
 
-    /// The frequencies of the block that has been read.
+    /// Where `doc` is in `block`, which may hold it.
     #[inline]
-    pub(crate) fn tfs(&mut self) -> Result<&[u32; BLOCK_LEN], FormatError> {
-        if !self.tfs_read {
-            if let Source::Long { directory, data, .. } = &self.source {
-                directory.tfs(data, self.block, &mut self.tfs)?;
+    pub(crate) fn find(
+        &mut self,
+        block: usize,
+        doc: u32,
+        field: &Field,
+    ) -> Result<Option<usize>, FormatError> {
+        if self.block != block
+            && let Source::Long { directory, data, first_unit } = &self.source
+        {
+            verify(directory, data, *first_unit, block, field)?;
+            if let Some(found) = directory.find_bit(data, block, doc)? {
+                return Ok(found);
             }
-            self.tfs_read = true;
+            self.read_new(block, field)?;
         }
-        Ok(&self.tfs)
+        let place = place_of(&self.buffer.docs, self.len, doc);
+        Ok((self.buffer.docs[place] == doc).then_some(place))
+    }
+
+    /// The frequencies of `block`, whose group has been verified, as reading or finding in it does.
+    #[inline]
+    pub(crate) fn tfs(&mut self, block: usize) -> Result<&[u32; BLOCK_LEN], FormatError> {
+        if self.tf_block != block {
+            if let Source::Long { directory, data, .. } = &self.source {
+                self.tf_block = NONE;
+                directory.tfs(data, block, &mut self.buffer.tfs)?;
+            }
+            self.tf_block = block;
+        }
+        Ok(&self.buffer.tfs)
+    }
+
+    /// How many documents `block` has.
+    pub(crate) fn block_len(&self, block: usize) -> usize {
+        match &self.source {
+            Source::Short => self.len,
+            Source::Long { directory, .. } => directory.block_len(block),
+        }
+    }
+
+    /// The frequencies, once [`PostingsCursor::tfs`] has read them.
+    pub(crate) fn read_tfs(&self) -> &[u32; BLOCK_LEN] {
+        &self.buffer.tfs
     }
 
     /// The lengths of the block's documents, if the list holds them.
     pub(crate) fn inline_lens(&self) -> Option<&[u32; BLOCK_LEN]> {
         match &self.source {
-            Source::Short { lens } => Some(lens),
+            Source::Short => Some(&self.buffer.lens),
             Source::Long { .. } => None,
         }
-    }
-
-    /// Documents, frequencies and inline lengths of the block that has been read.
-    pub(crate) fn block_parts(
-        &mut self,
-    ) -> Result<(&[u32], &[u32], Option<&[u32; BLOCK_LEN]>), FormatError> {
-        self.tfs()?;
-        Ok((&self.docs[..self.len], &self.tfs[..self.len], self.inline_lens()))
     }
 
     /// Appends a bound on the score of any document of each block.
     pub(crate) fn bounds(&self, scorer: Scorer, out: &mut Vec<f32>) {
         match &self.source {
-            Source::Short { lens } => {
-                let best = (0..self.len).map(|i| scorer.bound(self.tfs[i] as f32, lens[i] as f32));
+            Source::Short => {
+                let best = (0..self.len)
+                    .map(|i| scorer.bound(self.buffer.tfs[i] as f32, self.buffer.lens[i] as f32));
                 out.push(best.fold(0.0, f32::max));
             }
             Source::Long { directory, .. } => {
-                out.extend((0..directory.blocks()).map(|block| {
-                    let pairs = directory.pairs(block).chunks_exact(2);
-                    pairs.map(|pair| pair_bound(scorer, pair[0], pair[1])).fold(0.0, f32::max)
-                }));
+                out.extend(directory.impacts().map(|pairs| block_bound(scorer, pairs)));
             }
         }
     }
+}
+
+/// Verifies the group of `block`, once.
+#[inline]
+fn verify(
+    directory: &Directory,
+    data: &[u8],
+    first_unit: u64,
+    block: usize,
+    field: &Field,
+) -> Result<(), FormatError> {
+    let (group, range, crc) = directory.group(block)?;
+    field.verified.once(field.unit(first_unit + 1 + group as u64), || {
+        checksum::verify("posting blocks", &data[range], crc)
+    })
+}
+
+/// The first of the first `len` of `docs` that is at least `doc`, or the last.
+#[inline(always)]
+pub(crate) fn place_of(docs: &[u32; BLOCK_LEN], len: usize, doc: u32) -> usize {
+    if len == BLOCK_LEN {
+        let mut at = 0;
+        for step in [64, 32, 16, 8, 4, 2, 1] {
+            at += if docs[(at + step - 1) & (BLOCK_LEN - 1)] < doc { step } else { 0 };
+        }
+        return at.min(BLOCK_LEN - 1);
+    }
+    docs[..len].partition_point(|&own| own < doc).min(len - 1)
+}
+
+/// The best of `pairs`; without any, nothing is known.
+#[inline]
+fn block_bound(scorer: Scorer, pairs: &[u8]) -> f32 {
+    if pairs.is_empty() {
+        return scorer.ceiling();
+    }
+    let pairs = pairs.chunks_exact(2);
+    pairs.map(|pair| pair_bound(scorer, pair[0], pair[1])).fold(0.0, f32::max)
 }
 
 #[inline]

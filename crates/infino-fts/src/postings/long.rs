@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use infino_format::cursor::Cursor;
+use bytes::Bytes;
 use infino_format::{FormatError, checksum};
 
 use super::short::{gaps, sum_gaps};
 use super::{GROUP_BLOCKS, List, impacts};
 use crate::kernel::pack::{
-    BLOCK_LEN, block_bytes, pack, pack_stream, stream_bytes, unpack, unpack_stream, width,
+    BLOCK_LEN, block_bytes, pack, pack_stream, stream_bytes, sum_block, unpack, unpack_stream,
+    width,
 };
 
 const WHAT: &str = "posting directory";
@@ -28,11 +29,15 @@ pub(crate) fn write(list: &List, lens: &[u32], average: f64, out: &mut Vec<u8>) 
     let mut lasts = Vec::new();
     let (mut codes, mut tf_widths, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     let (mut pairs, mut data, mut crcs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut data_starts = Vec::new();
     let (mut next, mut group_start) = (0, 0);
     let blocks = list.docs.len().div_ceil(BLOCK_LEN);
     let chunks = list.docs.chunks(BLOCK_LEN).zip(list.tfs.chunks(BLOCK_LEN));
     for (i, (docs, tfs)) in chunks.enumerate() {
         let last = *docs.last().expect("chunks are not empty");
+        if i % GROUP_BLOCKS == 0 {
+            data_starts.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        }
         lasts.extend_from_slice(&last.to_le_bytes());
         codes.push(write_docs(docs, next, &mut data));
         tf_widths.push(write_tfs(tfs, &mut data));
@@ -45,7 +50,7 @@ pub(crate) fn write(list: &List, lens: &[u32], average: f64, out: &mut Vec<u8>) 
         }
     }
     let start = out.len();
-    for part in [&lasts, &codes, &tf_widths, &counts, &crcs, &pairs] {
+    for part in [&lasts, &codes, &tf_widths, &counts, &data_starts, &crcs, &pairs] {
         out.extend_from_slice(part);
     }
     let crc = checksum::crc32c(&out[start..]);
@@ -91,103 +96,72 @@ fn bit_words(next: u32, last: u32) -> usize {
     (last.saturating_sub(next) as usize + 1).div_ceil(64)
 }
 
-/// Where the blocks of a list are and what they hold, read once a list is opened.
+/// Where the blocks of a list are and what they hold. Nothing is read before it is asked for.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Directory {
     df: usize,
-    /// Last document of each block.
-    pub(crate) lasts: Vec<u32>,
-    codes: Vec<u8>,
-    tf_widths: Vec<u8>,
-    /// Where each block begins in the data; one more for the end.
-    starts: Vec<u32>,
-    crcs: Vec<u32>,
-    /// Where each block's pairs begin, in pairs; one more for the end.
-    pair_starts: Vec<u32>,
-    pairs: Vec<u8>,
+    rows: u32,
+    blocks: usize,
+    groups: usize,
+    bytes: Bytes,
+    data_len: usize,
+}
+
+fn misplaced() -> FormatError {
+    FormatError::invalid(WHAT, "blocks out of place")
 }
 
 impl Directory {
-    /// Reads the directory of a list of `df` documents; its checksum is the caller's to verify.
+    /// The directory of a list of `df` documents; its checksum is the caller's to verify.
     pub(crate) fn read(
-        bytes: &[u8],
+        bytes: Bytes,
         df: usize,
         data_len: usize,
         rows: u32,
     ) -> Result<Self, FormatError> {
         let blocks = df.div_ceil(BLOCK_LEN);
-        let mut cursor = Cursor::new(WHAT, bytes);
-        let lasts: Vec<u32> = cursor
-            .take(blocks.saturating_mul(4))?
-            .chunks_exact(4)
-            .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
-            .collect();
-        let codes = cursor.take(blocks)?.to_vec();
-        let tf_widths = cursor.take(blocks)?.to_vec();
-        let counts = cursor.take(blocks)?;
-        let crcs = cursor
-            .take(4 * blocks.div_ceil(GROUP_BLOCKS))?
-            .chunks_exact(4)
-            .map(|bytes| u32::from_le_bytes(bytes.try_into().expect("four bytes")))
-            .collect();
-        let mut pair_starts = Vec::with_capacity(blocks + 1);
-        let mut total = 0;
-        for &count in counts {
-            pair_starts.push(total);
-            total += u32::from(count);
+        let groups = blocks.div_ceil(GROUP_BLOCKS);
+        if bytes.len() < 7 * blocks + 8 * groups + 4 || df > rows as usize {
+            return Err(misplaced());
         }
-        pair_starts.push(total);
-        let pairs = cursor.take(2 * total as usize)?.to_vec();
-        cursor.take(4)?;
-        cursor.finish()?;
-        let ascend = lasts.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascend || lasts.last().is_none_or(|&last| last >= rows) || counts.contains(&0) {
-            return Err(FormatError::invalid(WHAT, "blocks out of order"));
-        }
-        let mut directory =
-            Self { df, lasts, codes, tf_widths, starts: Vec::new(), crcs, pair_starts, pairs };
-        directory.place_blocks(data_len)?;
-        Ok(directory)
+        Ok(Self { df, rows, blocks, groups, bytes, data_len })
     }
 
-    fn place_blocks(&mut self, data_len: usize) -> Result<(), FormatError> {
-        let mut at = 0usize;
-        self.starts = Vec::with_capacity(self.lasts.len() + 1);
-        for block in 0..self.lasts.len() {
-            self.starts.push(at as u32);
-            at += self.doc_bytes(block)? + self.tf_bytes(block)?;
-        }
-        self.starts.push(at as u32);
-        if at != data_len || at > u32::MAX as usize {
-            return Err(FormatError::invalid(WHAT, format!("blocks of {at} bytes in {data_len}")));
-        }
-        Ok(())
+    #[inline(always)]
+    fn number(&self, at: usize) -> u32 {
+        u32::from_le_bytes(self.bytes[at..at + 4].try_into().expect("four bytes"))
     }
 
-    fn doc_bytes(&self, block: usize) -> Result<usize, FormatError> {
-        match self.codes[block] {
-            BITS if self.block_len(block) == BLOCK_LEN => {
-                Ok(8 * bit_words(self.first(block), self.lasts[block]))
-            }
-            width => self.number_bytes(block, width),
-        }
+    /// The last document of `block`.
+    #[inline(always)]
+    pub(crate) fn last(&self, block: usize) -> u32 {
+        self.number(4 * block)
     }
 
-    fn tf_bytes(&self, block: usize) -> Result<usize, FormatError> {
-        self.number_bytes(block, self.tf_widths[block])
+    /// Last documents, four bytes each.
+    pub(crate) fn lasts(&self) -> &[[u8; 4]] {
+        self.bytes[..4 * self.blocks].as_chunks().0
     }
 
-    fn number_bytes(&self, block: usize, width: u8) -> Result<usize, FormatError> {
-        match self.block_len(block) {
-            _ if width > 32 => Err(FormatError::invalid(WHAT, format!("a width of {width} bits"))),
-            BLOCK_LEN => Ok(block_bytes(width)),
-            len => Ok(stream_bytes(len, width)),
-        }
+    #[inline(always)]
+    fn code(&self, block: usize) -> u8 {
+        self.bytes[4 * self.blocks + block]
+    }
+
+    #[inline(always)]
+    fn tf_width(&self, block: usize) -> u8 {
+        self.bytes[5 * self.blocks + block]
+    }
+
+    /// A column of four bytes a group: where its data begin, its checksum.
+    fn of_group(&self, column: usize, group: usize) -> u32 {
+        self.number(7 * self.blocks + 4 * (column * self.groups + group))
     }
 
     /// How many blocks there are.
+    #[inline(always)]
     pub(crate) fn blocks(&self) -> usize {
-        self.lasts.len()
+        self.blocks
     }
 
     /// Documents of `block`.
@@ -199,21 +173,66 @@ impl Directory {
     /// No document of `block` is below this.
     #[inline]
     pub(crate) fn first(&self, block: usize) -> u32 {
-        if block == 0 { 0 } else { self.lasts[block - 1] + 1 }
+        if block == 0 { 0 } else { self.last(block - 1).wrapping_add(1) }
     }
 
-    /// The impact pairs of `block`: (term frequency, length code).
-    pub(crate) fn pairs(&self, block: usize) -> &[u8] {
-        let (from, to) = (self.pair_starts[block] as usize, self.pair_starts[block + 1] as usize);
-        &self.pairs[2 * from..2 * to]
+    /// Per block, its impact pairs.
+    pub(crate) fn impacts(&self) -> impl Iterator<Item = &[u8]> {
+        let mut pairs = &self.bytes[7 * self.blocks + 8 * self.groups..];
+        self.bytes[6 * self.blocks..7 * self.blocks].iter().map(move |&count| {
+            let (own, rest) = pairs.split_at_checked(2 * usize::from(count)).unwrap_or_default();
+            pairs = rest;
+            own
+        })
     }
 
     /// The group `block` is in, its bytes in the data, and their checksum.
-    pub(crate) fn group(&self, block: usize) -> (usize, Range<usize>, u32) {
+    pub(crate) fn group(&self, block: usize) -> Result<(usize, Range<usize>, u32), FormatError> {
         let group = block / GROUP_BLOCKS;
-        let end = ((group + 1) * GROUP_BLOCKS).min(self.blocks());
-        let bytes = self.starts[group * GROUP_BLOCKS] as usize..self.starts[end] as usize;
-        (group, bytes, self.crcs[group])
+        let start = self.of_group(0, group) as usize;
+        let end = if group + 1 < self.groups {
+            self.of_group(0, group + 1) as usize
+        } else {
+            self.data_len
+        };
+        if start > end || end > self.data_len {
+            return Err(misplaced());
+        }
+        Ok((group, start..end, self.of_group(1, group)))
+    }
+
+    fn doc_bytes(&self, block: usize) -> Result<usize, FormatError> {
+        match self.code(block) {
+            BITS if self.block_len(block) == BLOCK_LEN => {
+                Ok(8 * bit_words(self.first(block), self.last(block)))
+            }
+            width => self.number_bytes(block, width),
+        }
+    }
+
+    fn tf_bytes(&self, block: usize) -> Result<usize, FormatError> {
+        self.number_bytes(block, self.tf_width(block))
+    }
+
+    #[inline]
+    fn number_bytes(&self, block: usize, width: u8) -> Result<usize, FormatError> {
+        match self.block_len(block) {
+            _ if width > 32 => Err(FormatError::invalid(WHAT, format!("a width of {width} bits"))),
+            BLOCK_LEN => Ok(block_bytes(width)),
+            len => Ok(stream_bytes(len, width)),
+        }
+    }
+
+    /// The documents' bytes and the frequencies' bytes of `block`.
+    fn parts<'a>(&self, data: &'a [u8], block: usize) -> Result<(&'a [u8], &'a [u8]), FormatError> {
+        let group = block / GROUP_BLOCKS;
+        let mut start = self.of_group(0, group) as usize;
+        for block in group * GROUP_BLOCKS..block {
+            start += self.doc_bytes(block)? + self.tf_bytes(block)?;
+        }
+        let (docs, tfs) = (self.doc_bytes(block)?, self.tf_bytes(block)?);
+        let bytes = data.get(start..start + docs + tfs).ok_or_else(misplaced)?;
+        Ok(bytes.split_at(docs))
     }
 
     /// Reads the documents of `block`, whose group has been verified; returns how many.
@@ -224,22 +243,54 @@ impl Directory {
         out: &mut [u32; BLOCK_LEN],
     ) -> Result<usize, FormatError> {
         let len = self.block_len(block);
-        let (first, last, code) = (self.first(block), self.lasts[block], self.codes[block]);
-        let bytes = &data[self.starts[block] as usize..];
+        let (first, last, code) = (self.first(block), self.last(block), self.code(block));
+        if last >= self.rows || first > last {
+            return Err(misplaced());
+        }
+        let (bytes, _) = self.parts(data, block)?;
         if code == BITS {
-            read_bits(&bytes[..8 * bit_words(first, last)], first, out)?;
+            read_bits(bytes, first, out)?;
         } else {
             if len == BLOCK_LEN {
                 unpack(bytes, code, out);
             } else {
                 unpack_stream(bytes, code, &mut out[..len]);
             }
-            sum_gaps(&mut out[..len], first, last + 1)?;
+            // 128 gaps of up to 24 bits from below 2^31 cannot pass 32 bits.
+            if len == BLOCK_LEN && code <= 24 && first < 1 << 31 {
+                sum_block(out, first);
+            } else {
+                sum_gaps(&mut out[..len], first, last + 1)?;
+            }
         }
         if out[len - 1] != last {
             return Err(FormatError::invalid(BLOCK, "it does not end where its directory says"));
         }
         Ok(len)
+    }
+
+    /// Where `doc` is in `block`, if the block is a bitset: `Some(None)` if it is not there.
+    pub(crate) fn find_bit(
+        &self,
+        data: &[u8],
+        block: usize,
+        doc: u32,
+    ) -> Result<Option<Option<usize>>, FormatError> {
+        if self.code(block) != BITS || self.block_len(block) != BLOCK_LEN {
+            return Ok(None);
+        }
+        let (bytes, _) = self.parts(data, block)?;
+        let at = doc.wrapping_sub(self.first(block)) as usize;
+        let words: &[[u8; 8]] = bytes.as_chunks().0;
+        let Some(&word) = words.get(at / 64) else { return Ok(Some(None)) };
+        let word = u64::from_le_bytes(word);
+        if word >> (at % 64) & 1 == 0 {
+            return Ok(Some(None));
+        }
+        let before =
+            words[..at / 64].iter().map(|&word| u64::from_le_bytes(word).count_ones()).sum::<u32>();
+        let index = (before + (word & ((1 << (at % 64)) - 1)).count_ones()) as usize;
+        Ok(Some((index < BLOCK_LEN).then_some(index)))
     }
 
     /// Reads the frequencies of `block`.
@@ -250,14 +301,14 @@ impl Directory {
         out: &mut [u32; BLOCK_LEN],
     ) -> Result<(), FormatError> {
         let len = self.block_len(block);
-        let start = self.starts[block] as usize + self.doc_bytes(block)?;
-        let width = self.tf_widths[block];
+        let (_, bytes) = self.parts(data, block)?;
+        let width = self.tf_width(block);
         if len == BLOCK_LEN {
-            unpack(&data[start..], width, out);
+            unpack(bytes, width, out);
         } else {
-            unpack_stream(&data[start..], width, &mut out[..len]);
+            unpack_stream(bytes, width, &mut out[..len]);
         }
-        out[..len].iter_mut().for_each(|tf| *tf = tf.saturating_add(1));
+        out.iter_mut().for_each(|tf| *tf = tf.wrapping_add(1));
         Ok(())
     }
 }
@@ -296,7 +347,9 @@ mod tests {
         let mut out = Vec::new();
         let len = write(&list, &lens, 10.0, &mut out);
         let (head, data) = out.split_at(len.directory);
-        let directory = Directory::read(head, list.docs.len(), data.len(), rows).unwrap();
+        let directory =
+            Directory::read(Bytes::copy_from_slice(head), list.docs.len(), data.len(), rows)
+                .unwrap();
         let (mut docs, mut tfs) = (vec![], vec![]);
         for block in 0..directory.blocks() {
             let mut buffer = [0; BLOCK_LEN];
@@ -304,7 +357,7 @@ mod tests {
             docs.extend_from_slice(&buffer[..len]);
             directory.tfs(data, block, &mut buffer).unwrap();
             tfs.extend_from_slice(&buffer[..len]);
-            let (_, range, crc) = directory.group(block);
+            let (_, range, crc) = directory.group(block).unwrap();
             checksum::verify("test", &data[range], crc).unwrap();
         }
         assert_eq!((docs, tfs), (list.docs, list.tfs));

@@ -17,6 +17,21 @@ pub(crate) const INLINE_BYTES: usize = 256;
 /// Blocks that share a checksum.
 pub(crate) const GROUP_BLOCKS: usize = 8;
 
+/// Checksummed units of the postings of a list outside the dictionary.
+pub(crate) fn posting_units(df: usize) -> u64 {
+    match df.div_ceil(crate::kernel::pack::BLOCK_LEN) {
+        1 => 1,
+        blocks => 1 + blocks.div_ceil(GROUP_BLOCKS) as u64,
+    }
+}
+
+/// Checksummed units of a list outside the dictionary, numbered from its first: its postings, then if the field keeps
+/// positions their table (there is none if they are one block) and their blocks.
+pub(crate) fn units(df: usize, positions: bool) -> u64 {
+    let blocks = df.div_ceil(crate::kernel::pack::BLOCK_LEN) as u64;
+    posting_units(df) + if positions { 1 + blocks } else { 0 }
+}
+
 /// One list while it is built or after it is read whole: parallel arrays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct List {

@@ -85,50 +85,43 @@ pub(crate) fn verify_table(bytes: &[u8], df: usize) -> Result<(), FormatError> {
     verify_trailer(WHAT, bytes.get(..len).unwrap_or_default())
 }
 
-/// A verified block of positions.
+/// A block of positions, its streams found.
 #[derive(Debug, Default)]
 pub(crate) struct PositionBlock {
-    /// Where each document's first number is in its part's stream, and one more a part.
-    firsts: Vec<u32>,
-    parts: Vec<(u8, usize)>,
+    /// Per part, its width and where its stream begins.
+    parts: [(u8, usize); BLOCK_LEN / PART_LEN],
 }
 
 impl PositionBlock {
-    /// Reads the frame of a block whose documents have `tfs`, and verifies its bytes.
+    /// Reads the frame of a block whose documents have `tfs`; its checksum is the caller's to verify.
     pub(crate) fn open(&mut self, bytes: &[u8], tfs: &[u32]) -> Result<(), FormatError> {
-        verify_trailer(WHAT, bytes)?;
-        self.firsts.clear();
-        self.parts.clear();
         let parts = tfs.len().div_ceil(PART_LEN);
-        let mut cursor = Cursor::new(WHAT, &bytes[..bytes.len() - 4]);
+        let mut cursor = Cursor::new(WHAT, &bytes[..bytes.len().saturating_sub(4)]);
         let widths = cursor.take(parts)?;
         let mut at = parts;
-        for (tfs, &width) in tfs.chunks(PART_LEN).zip(widths) {
-            let mut count = 0u32;
-            for &tf in tfs {
-                self.firsts.push(count);
-                count = count.saturating_add(tf);
-            }
+        for ((tfs, &width), part) in tfs.chunks(PART_LEN).zip(widths).zip(&mut self.parts) {
+            let count: u64 = tfs.iter().map(|&tf| u64::from(tf)).sum();
             if width > 32 {
                 return Err(FormatError::invalid(WHAT, format!("a width of {width} bits")));
             }
-            self.parts.push((width, at));
+            *part = (width, at);
             at = at.saturating_add(stream_bytes(count as usize, width));
         }
-        if at != bytes.len() - 4 {
+        if at.saturating_add(4) != bytes.len() {
             return Err(FormatError::invalid(WHAT, format!("{at} bytes in {}", bytes.len())));
         }
         Ok(())
     }
 
-    /// Appends the positions of document `index` of the block, which has `tf` of them.
-    pub(crate) fn read(&self, bytes: &[u8], index: usize, tf: u32, out: &mut Vec<u32>) {
+    /// Appends the positions of document `index` of the block, whose documents have `tfs`.
+    pub(crate) fn read(&self, bytes: &[u8], index: usize, tfs: &[u32], out: &mut Vec<u32>) {
         let (width, at) = self.parts[index / PART_LEN];
         let stream = &bytes[at..bytes.len() - 4];
-        let first = self.firsts[index] as usize;
+        let before = &tfs[index / PART_LEN * PART_LEN..index];
+        let first = before.iter().fold(0u32, |sum, &tf| sum.wrapping_add(tf)) as usize;
         let mut position = 0u32;
         // With width 0 no byte stands behind a number, so the count alone bounds the loop.
-        for i in first..first.saturating_add(tf as usize) {
+        for i in first..first + tfs[index] as usize {
             position = position.wrapping_add(stream_at(stream, width, i));
             out.push(position);
         }

@@ -18,7 +18,7 @@ pub(crate) struct Short {
 }
 
 impl Short {
-    fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self { len: 0, docs: [0; BLOCK_LEN], tfs: [0; BLOCK_LEN], lens: [0; BLOCK_LEN] }
     }
 }
@@ -51,9 +51,9 @@ pub(crate) fn read_inline(
     bytes: &[u8],
     df: usize,
     rows: u32,
-) -> Result<(Short, usize), FormatError> {
+) -> Result<(Box<Short>, usize), FormatError> {
     let mut cursor = Cursor::new(WHAT, bytes);
-    let mut short = Short::empty();
+    let mut short = Box::new(Short::empty());
     let mut next = 0u64;
     if df > super::INLINE_DOCS {
         return Err(FormatError::invalid(WHAT, format!("{df} documents inline")));
@@ -117,17 +117,16 @@ pub(crate) fn sum_gaps(gaps: &mut [u32], next: u32, rows: u32) -> Result<(), For
 }
 
 /// Reads the short form of `df` documents. The checksum is the caller's to verify ([`verify_trailer`]).
-pub(crate) fn read_short(bytes: &[u8], df: usize, rows: u32) -> Result<Short, FormatError> {
+pub(crate) fn read_short(bytes: &[u8], df: usize, rows: u32) -> Result<Box<Short>, FormatError> {
     let mut cursor = Cursor::new(WHAT, bytes);
     let widths = [cursor.u8()?, cursor.u8()?, cursor.u8()?];
     if df > BLOCK_LEN || widths.iter().any(|&width| width > 32) {
         return Err(FormatError::invalid(WHAT, format!("{df} documents of {widths:?} bits")));
     }
-    let mut short = Short::empty();
+    let mut short = Box::new(Short::empty());
     short.len = df;
-    for (values, width) in
-        [&mut short.docs, &mut short.tfs, &mut short.lens].into_iter().zip(widths)
-    {
+    let Short { docs, tfs, lens, .. } = &mut *short;
+    for (values, width) in [docs, tfs, lens].into_iter().zip(widths) {
         unpack_stream(cursor.take(stream_bytes(df, width))?, width, &mut values[..df]);
     }
     cursor.take(4)?;

@@ -1,6 +1,7 @@
 //! What is asked: a tree of conditions, and the text it can be written in.
 
 mod parse;
+pub(crate) mod pattern;
 pub(crate) mod plan;
 
 pub use parse::{ParseOptions, QueryError, parse_query};
@@ -56,6 +57,28 @@ pub enum Query {
         field: String,
         /// How it begins.
         text: String,
+    },
+    /// Every term that looks so, each row with score 1: `*` is any text, `?` any character, a backslash takes the next one
+    /// literally. Stemming does not apply; case follows the analyzer.
+    Wildcard {
+        /// The field.
+        field: String,
+        /// The pattern.
+        pattern: String,
+    },
+    /// Every term spelled nearly so, each row with score 1.
+    Fuzzy {
+        /// The field.
+        field: String,
+        /// The word.
+        text: String,
+        /// Insertions, deletions and substitutions of a character allowed, at most 2; `None` allows none in a word of up to 2
+        /// characters, 1 up to 5 and 2 beyond.
+        distance: Option<u8>,
+        /// So many characters at the start must be as written.
+        prefix: u32,
+        /// Whether swapping two neighbours is one edit.
+        transpositions: bool,
     },
     /// Conditions combined.
     Boolean(Boolean),
@@ -127,6 +150,8 @@ impl Query {
             Self::Term { field, .. }
             | Self::Match { field, .. }
             | Self::Phrase { field, .. }
+            | Self::Wildcard { field, .. }
+            | Self::Fuzzy { field, .. }
             | Self::Prefix { field, .. } => {
                 if !fields.contains(&&field[..]) {
                     fields.push(field);

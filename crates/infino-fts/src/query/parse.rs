@@ -1,6 +1,6 @@
 //! The query language: what a person types.
 //!
-//! `+must -not "a phrase"~2 field:word rust* (a OR b)^2`. Grammar and examples: `docs/guides/query-language.md`.
+//! `+must -not "a phrase"~2 field:word rust* colou?r color~1 (a OR b)^2`. Grammar and examples: `docs/guides/query-language.md`.
 
 use super::{Boolean, Operator, Query};
 
@@ -47,6 +47,14 @@ enum Role {
     Default,
     Must,
     MustNot,
+}
+
+/// What a word with `*` or `?` is.
+enum Wild {
+    /// The star ends it.
+    Prefix,
+    /// All of it, backslashes kept.
+    Pattern(String),
 }
 
 struct Parser<'a> {
@@ -204,27 +212,41 @@ impl Parser<'_> {
             Some('"') => self.phrase(field)?,
             _ => {
                 let start = self.at;
-                let (word, star) = self.word()?;
-                if field.is_none() && self.peek() == Some(':') && !star {
+                let (word, pattern) = self.word()?;
+                let wild = pattern.is_some();
+                if field.is_none() && self.peek() == Some(':') && !wild {
                     self.at += 1;
                     if word.is_empty() {
                         return Err(self.error(start, "a field name is missing before the colon"));
                     }
                     if self.peek().is_none_or(|c| c.is_whitespace() || c == ')') {
-                        return Err(self.error(
-                            self.at,
-                            format!("what is sought in field {word:?} is missing"),
-                        ));
+                        let problem = format!("what is sought in field {word:?} is missing");
+                        return Err(self.error(self.at, problem));
                     }
                     return self.clause(Some(&word), depth);
                 }
                 if word.is_empty() {
                     let here = self.peek().map_or("the end".into(), |c| format!("{c:?}"));
-                    return Err(self.error(self.at, format!("a word was expected, not {here}; a backslash before it takes it literally")));
+                    let problem = format!(
+                        "a word was expected, not {here}; a backslash before it takes it literally"
+                    );
+                    return Err(self.error(self.at, problem));
                 }
-                self.in_fields(field, |field| match star {
-                    true => Query::Prefix { field, text: word.clone() },
-                    false => Query::Term { field, text: word.clone() },
+                let fuzzy =
+                    if self.peek() == Some('~') && !wild { Some(self.distance()?) } else { None };
+                self.in_fields(field, |field| match (&pattern, fuzzy) {
+                    (Some(Wild::Prefix), _) => Query::Prefix { field, text: word.clone() },
+                    (Some(Wild::Pattern(pattern)), _) => {
+                        Query::Wildcard { field, pattern: pattern.clone() }
+                    }
+                    (None, Some(distance)) => Query::Fuzzy {
+                        field,
+                        text: word.clone(),
+                        distance,
+                        prefix: 0,
+                        transpositions: true,
+                    },
+                    (None, None) => Query::Term { field, text: word.clone() },
                 })
             }
         };
@@ -277,12 +299,28 @@ impl Parser<'_> {
         Ok(self.in_fields(field, |field| Query::Phrase { field, text: text.clone(), slop }))
     }
 
-    /// A word and whether a star ends it.
-    fn word(&mut self) -> Result<(String, bool), QueryError> {
-        let mut word = String::new();
+    /// `~` and how many edits, if a number follows.
+    fn distance(&mut self) -> Result<Option<u8>, QueryError> {
+        let start = self.at;
+        self.at += 1;
+        let number: String =
+            self.chars[self.at..].iter().take_while(|c| c.is_ascii_digit()).collect();
+        self.at += number.len();
+        match &number[..] {
+            "" => Ok(None),
+            "0" | "1" | "2" => Ok(number.parse().ok()),
+            _ => Err(self.error(start, "a word may be 0, 1 or 2 edits away")),
+        }
+    }
+
+    /// A word without its backslashes, and what kind of pattern it is if it holds `*` or `?`.
+    fn word(&mut self) -> Result<(String, Option<Wild>), QueryError> {
+        let (mut word, mut pattern) = (String::new(), String::new());
+        let (start, mut wild, mut last_star) = (self.at, 0, false);
         while let Some(c) = self.peek() {
             match c {
                 '\\' => {
+                    last_star = false;
                     self.at += 1;
                     let Some(c) = self.peek() else {
                         return Err(
@@ -290,25 +328,34 @@ impl Parser<'_> {
                         );
                     };
                     word.push(c);
+                    pattern.extend(['\\', c]);
                 }
-                '*' => {
-                    self.at += 1;
-                    if word.is_empty() {
-                        return Err(self
-                            .error(self.at - 1, "a star needs the beginning of a word before it"));
-                    }
-                    if self.peek().is_some_and(|c| !c.is_whitespace() && !matches!(c, ')' | '^')) {
-                        return Err(self.error(self.at - 1, "a star may only end a word"));
-                    }
-                    return Ok((word, true));
+                '*' | '?' => {
+                    wild += 1;
+                    last_star = c == '*';
+                    pattern.push(c);
                 }
-                '(' | ')' | '"' | '^' | ':' => break,
+                '(' | ')' | '"' | '^' | ':' | '~' => break,
                 c if c.is_whitespace() => break,
-                c => word.push(c),
+                c => {
+                    last_star = false;
+                    word.push(c);
+                    pattern.push(c);
+                }
             }
             self.at += 1;
         }
-        Ok((word, false))
+        if wild > 0 && word.is_empty() {
+            return Err(self.error(start, "a pattern needs at least one letter of the word"));
+        }
+        Ok((
+            word,
+            match wild {
+                0 => None,
+                1 if last_star => Some(Wild::Prefix),
+                _ => Some(Wild::Pattern(pattern)),
+            },
+        ))
     }
 
     fn in_fields(&self, field: Option<&str>, leaf: impl Fn(String) -> Query) -> Query {
@@ -328,3 +375,6 @@ fn one(mut all: Boolean) -> Query {
         None => Query::Boolean(all),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! A query after analysis: the same tree over terms of one section.
 
+use super::pattern::{Fuzzy, Pattern};
 use super::{Boolean, Operator, Query};
 use crate::analysis::{Analyzer, Token};
 use crate::reader::Field;
@@ -50,7 +51,9 @@ pub(crate) struct PlanTerm {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlanExpansion {
     pub(crate) field: usize,
-    pub(crate) prefix: Vec<u8>,
+    pub(crate) pattern: Pattern,
+    /// As it was written, for errors.
+    pub(crate) text: String,
 }
 
 /// What a query needs of the dictionary.
@@ -125,8 +128,45 @@ impl Planner<'_> {
             }
             Query::Prefix { field, text } => {
                 let field = reader::find_field(self.fields, field)?;
-                let prefix = self.fields[field].analyzer.fold(text).into_bytes();
-                Some(self.expansion(PlanExpansion { field, prefix }, boost))
+                let pattern = Pattern::Prefix(self.fields[field].analyzer.fold(text).into_bytes());
+                let text = format!("{text}*");
+                Some(self.expansion(PlanExpansion { field, pattern, text }, boost))
+            }
+            Query::Wildcard { field, pattern: text } => {
+                let field = reader::find_field(self.fields, field)?;
+                let pattern = Pattern::wildcard(&self.fields[field].analyzer.fold(text));
+                Some(self.expansion(PlanExpansion { field, pattern, text: text.clone() }, boost))
+            }
+            Query::Fuzzy { field, text, distance, prefix, transpositions } => {
+                let (field, mut tokens) = self.analyze(field, text)?;
+                let word = match tokens.len() {
+                    1 => tokens.remove(0).term,
+                    _ => self.fields[field].analyzer.fold(text),
+                };
+                let word: Vec<char> = word.chars().collect();
+                let distance = usize::from(distance.unwrap_or(match word.len() {
+                    0..=2 => 0,
+                    3..=5 => 1,
+                    _ => 2,
+                }));
+                if distance > 2 {
+                    return Err(FtsError::Invalid(format!(
+                        "{text:?} within {distance} edits: at most 2 are allowed"
+                    )));
+                }
+                let fuzzy = Fuzzy {
+                    word,
+                    distance,
+                    prefix: *prefix as usize,
+                    transpositions: *transpositions,
+                };
+                let pattern = Pattern::Fuzzy(fuzzy);
+                Some(
+                    self.expansion(
+                        PlanExpansion { field, pattern, text: format!("{text}~") },
+                        boost,
+                    ),
+                )
             }
             Query::Boolean(boolean) => self.boolean(boolean, boost, depth)?,
         })

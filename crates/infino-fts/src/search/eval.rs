@@ -2,15 +2,14 @@
 
 use infino_format::FormatError;
 
-use super::load::{Lens, Load};
+use super::load::Load;
 use super::phrase::PhraseOp;
+use super::term::TermOp;
 use super::weights::Weights;
 use super::window::{Bits, WINDOW, WORDS, Window, each_bit};
 use crate::FtsError;
-use crate::bm25::Scorer;
-use crate::postings::cursor::PostingsCursor;
+use crate::bm25::upward;
 use crate::query::plan::Node;
-use crate::reader::Field;
 
 /// A query ready to run over a section whose bytes have been fetched.
 pub(crate) struct Evaluator<'a> {
@@ -25,16 +24,6 @@ enum Op<'a> {
     Phrase(Box<PhraseOp<'a>>),
     Expansion { lists: Vec<TermOp<'a>>, score: f32 },
     Bool(Box<BoolOp<'a>>),
-}
-
-/// One term.
-pub(crate) struct TermOp<'a> {
-    pub(crate) field: &'a Field,
-    pub(crate) lens: Lens<'a>,
-    pub(crate) cursor: PostingsCursor,
-    pub(crate) block: usize,
-    /// `None` if only matches are wanted.
-    scorer: Option<Scorer>,
 }
 
 struct BoolOp<'a> {
@@ -56,18 +45,25 @@ impl<'a> Evaluator<'a> {
         Ok(Self { root: Op::new(root, load, weights)? })
     }
 
-    /// Calls `each` with every window of the file that may hold a match, ascending.
+    /// No document scores above this.
+    pub(crate) fn ceiling(&self) -> f32 {
+        self.root.ceiling()
+    }
+
+    /// Calls `each` with every window of the file that may hold a match, ascending, until it returns true.
     pub(crate) fn each_window(
         &mut self,
         rows: u32,
-        mut each: impl FnMut(u32, &Window) -> Result<(), FtsError>,
+        mut each: impl FnMut(u32, &Window) -> Result<bool, FtsError>,
     ) -> Result<(), FtsError> {
         let mut window = Window::new();
         let mut at = 0;
         while let Some(next) = self.root.next(at).filter(|&next| next < rows) {
             let base = next - next % WINDOW as u32;
             self.root.add(base, &mut window.bits, Some(&mut window.scores))?;
-            each(base, &window)?;
+            if each(base, &window)? {
+                break;
+            }
             window.clear();
             match base.checked_add(WINDOW as u32) {
                 Some(end) => at = end,
@@ -135,9 +131,21 @@ impl<'a> Op<'a> {
 
     fn weight(&self) -> f32 {
         match self {
-            Self::Term(term) => term.scorer.map_or(0.0, |scorer| scorer.weight),
+            Self::Term(term) => term.weight(),
             Self::Phrase(phrase) => phrase.weight(),
             _ => 0.0,
+        }
+    }
+
+    /// No document scores above this.
+    fn ceiling(&self) -> f32 {
+        match self {
+            Self::Nothing => 0.0,
+            Self::All { score, .. } | Self::Expansion { score, .. } => *score,
+            Self::Term(_) | Self::Phrase(_) => upward(self.weight()),
+            Self::Bool(bool) => {
+                upward(bool.must.iter().chain(&bool.should).map(Self::ceiling).sum::<f32>())
+            }
         }
     }
 
@@ -271,69 +279,4 @@ impl BoolOp<'_> {
 
 pub(super) fn unite(bits: &mut Bits, more: &Bits) {
     bits.iter_mut().zip(more).for_each(|(all, one)| *all |= one);
-}
-
-impl<'a> TermOp<'a> {
-    pub(crate) fn new(
-        load: &'a Load,
-        field: usize,
-        cursor: PostingsCursor,
-        scorer: Option<Scorer>,
-    ) -> Self {
-        Self { field: load.field(field), lens: load.lens(field), cursor, block: 0, scorer }
-    }
-
-    /// A document from `from` on before which the term does not occur.
-    pub(crate) fn next(&mut self, from: u32) -> Option<u32> {
-        self.block = self.cursor.block_of(self.block, from);
-        (self.block < self.cursor.blocks()).then(|| from.max(self.cursor.first(self.block)))
-    }
-
-    pub(crate) fn add(
-        &mut self,
-        base: u32,
-        bits: &mut Bits,
-        scores: Option<&mut [f32]>,
-    ) -> Result<(), FormatError> {
-        let end = base.saturating_add(WINDOW as u32);
-        let mut sums = scores;
-        self.block = self.cursor.block_of(self.block, base);
-        while self.block < self.cursor.blocks() && self.cursor.first(self.block) < end {
-            self.cursor.read(self.block, self.field)?;
-            let docs = &self.cursor.docs[..self.cursor.len];
-            let from = if docs[0] >= base { 0 } else { docs.partition_point(|&doc| doc < base) };
-            let last = docs[docs.len() - 1];
-            let to = if last < end { docs.len() } else { docs.partition_point(|&doc| doc < end) };
-            match (&mut sums, self.scorer) {
-                (Some(sums), Some(scorer)) => {
-                    let (docs, tfs, lens) = self.cursor.block_parts()?;
-                    for i in from..to {
-                        let len = lens.map_or_else(|| self.lens.get(docs[i]), |lens| lens[i]);
-                        let at = (docs[i] - base) as usize;
-                        sums[at] += scorer.score(tfs[i], len);
-                        bits[at / 64] |= 1 << (at % 64);
-                    }
-                }
-                _ => docs[from..to].iter().for_each(|doc| {
-                    let at = (doc - base) as usize;
-                    bits[at / 64] |= 1 << (at % 64);
-                }),
-            }
-            if last >= end {
-                break;
-            }
-            self.block += 1;
-        }
-        Ok(())
-    }
-
-    /// Moves to `doc`, which the list holds; its index in the block that is then read.
-    pub(crate) fn seek(&mut self, doc: u32) -> Result<Option<usize>, FormatError> {
-        self.block = self.cursor.block_of(self.block, doc);
-        if self.block == self.cursor.blocks() {
-            return Ok(None);
-        }
-        self.cursor.read(self.block, self.field)?;
-        Ok(self.cursor.docs[..self.cursor.len].binary_search(&doc).ok())
-    }
 }

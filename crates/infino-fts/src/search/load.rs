@@ -11,7 +11,7 @@ use crate::kernel::pack::BLOCK_LEN;
 use crate::layout::LEN_CHUNK_ROWS;
 use crate::postings::cursor::PostingsCursor;
 use crate::postings::long::Directory;
-use crate::postings::{positions, short};
+use crate::postings::{positions, posting_units, short};
 use crate::query::plan::Node;
 use crate::reader::{Field, Listed, Prepared, slice};
 
@@ -203,14 +203,14 @@ impl Load {
                     short::verify_trailer("posting directory", &bytes[..at])
                 })?;
                 let data = bytes.slice(at..);
-                let directory = Directory::read(&bytes[..at], df, data.len(), rows)?;
+                let directory = Directory::read(bytes.slice(..at), df, data.len(), rows)?;
                 Ok(PostingsCursor::long(df, directory, data, *unit))
             }
         }
     }
 
     /// The positions of `term`.
-    pub(crate) fn positions(&self, term: usize) -> Result<TermPositions, FormatError> {
+    pub(crate) fn positions(&self, term: usize) -> Result<TermPositions<'_>, FormatError> {
         let prepared = &self.prepared.inner.terms[term];
         let max = self.field(prepared.field).layout.max_len;
         let Some(list) = &prepared.list else { return Ok(TermPositions::Inline(Vec::new())) };
@@ -222,32 +222,42 @@ impl Load {
             return short::read_inline_positions(&list.inline[at..], tfs)
                 .map(TermPositions::Inline);
         }
-        positions::verify_table(&self.positions[term], df)?;
-        Ok(TermPositions::Blocks {
-            bytes: self.positions[term].clone(),
+        let Place::Listed { unit, .. } = list.found.place else { unreachable!("not inline") };
+        let first_unit = unit + posting_units(df);
+        let field = self.field(prepared.field);
+        let bytes = &self.positions[term];
+        field.verified.once(field.unit(first_unit), || positions::verify_table(bytes, df))?;
+        Ok(TermPositions::Blocks(Box::new(PositionBlocks {
+            field,
+            first_unit,
+            bytes: bytes.clone(),
             df,
             max,
             block: usize::MAX,
             open: positions::PositionBlock::default(),
-        })
+        })))
     }
 }
 
 /// The positions of one term's documents.
-#[derive(Debug)]
-pub(crate) enum TermPositions {
+pub(crate) enum TermPositions<'a> {
     /// Per document, all of them.
     Inline(Vec<Vec<u32>>),
-    Blocks {
-        bytes: Bytes,
-        df: usize,
-        max: u32,
-        block: usize,
-        open: positions::PositionBlock,
-    },
+    Blocks(Box<PositionBlocks<'a>>),
 }
 
-impl TermPositions {
+/// Positions outside the dictionary, at one of their blocks.
+pub(crate) struct PositionBlocks<'a> {
+    field: &'a Field,
+    first_unit: u64,
+    bytes: Bytes,
+    df: usize,
+    max: u32,
+    block: usize,
+    open: positions::PositionBlock,
+}
+
+impl TermPositions<'_> {
     /// Replaces `out` by the positions of document `index` of `block`, whose frequencies are `tfs`.
     pub(crate) fn read(
         &mut self,
@@ -259,20 +269,33 @@ impl TermPositions {
         out.clear();
         match self {
             Self::Inline(docs) => out.extend_from_slice(docs.get(index).map_or(&[][..], |doc| doc)),
-            Self::Blocks { bytes, df, max, block: read, open } => {
-                let bytes = positions::block(bytes, *df, block)?;
-                if *read != block {
-                    *read = usize::MAX;
-                    open.open(bytes, tfs)?;
-                    *read = block;
-                }
-                if tfs[index] > *max {
-                    let problem = format!("{} positions in a text of {max} words", tfs[index]);
-                    return Err(FormatError::invalid("positions", problem));
-                }
-                open.read(bytes, index, tfs[index], out);
-            }
+            Self::Blocks(blocks) => blocks.read(block, index, tfs, out)?,
         }
+        Ok(())
+    }
+}
+
+impl PositionBlocks<'_> {
+    fn read(
+        &mut self,
+        block: usize,
+        index: usize,
+        tfs: &[u32],
+        out: &mut Vec<u32>,
+    ) -> Result<(), FormatError> {
+        let bytes = positions::block(&self.bytes, self.df, block)?;
+        if self.block != block {
+            self.block = usize::MAX;
+            let unit = self.field.unit(self.first_unit + 1 + block as u64);
+            self.field.verified.once(unit, || short::verify_trailer("positions", bytes))?;
+            self.open.open(bytes, tfs)?;
+            self.block = block;
+        }
+        if tfs[index] > self.max {
+            let problem = format!("{} positions in a text of {} words", tfs[index], self.max);
+            return Err(FormatError::invalid("positions", problem));
+        }
+        self.open.read(bytes, index, tfs, out);
         Ok(())
     }
 }
@@ -299,6 +322,26 @@ impl Lens<'_> {
                 None => 0,
             },
             _ => 0,
+        }
+    }
+}
+
+impl Lens<'_> {
+    /// The lengths of `docs`.
+    #[inline]
+    pub(crate) fn gather(self, docs: &[u32], out: &mut [u32]) {
+        match self.width {
+            2 => docs.iter().zip(out).for_each(|(&doc, len)| {
+                let at = 2 * doc as usize;
+                *len = self
+                    .bytes
+                    .get(at..at + 2)
+                    .map_or(0, |len| u16::from_le_bytes([len[0], len[1]]).into());
+            }),
+            1 => docs.iter().zip(out).for_each(|(&doc, len)| {
+                *len = self.bytes.get(doc as usize).map_or(0, |&len| len.into());
+            }),
+            _ => docs.iter().zip(out).for_each(|(&doc, len)| *len = self.get(doc)),
         }
     }
 }

@@ -4,9 +4,15 @@
 //! adds their scores. Scores are sums of the same numbers in the same order whatever the file, the window and the
 //! machine, so they are equal to the last bit.
 
+mod conjunction;
+mod disjunction;
 mod eval;
 mod load;
 mod phrase;
+mod scratch;
+mod shape;
+mod single;
+mod term;
 mod topk;
 mod weights;
 mod window;
@@ -14,14 +20,17 @@ mod window;
 use bytes::Bytes;
 use infino_format::{DocId, DocSet, Fetch, Step};
 
+use crate::FtsError;
+use crate::query::plan::Node;
 use crate::reader::Prepared;
 use crate::stats::CorpusStats;
-use crate::{FtsError, bm25};
+use disjunction::Disjunction;
 use eval::Evaluator;
 use load::Load;
+use phrase::{PhraseOp, Visit};
+use shape::Shape;
 use topk::TopK;
 use weights::Weights;
-use window::WINDOW;
 
 /// A row that answers a query, and how well.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -63,19 +72,48 @@ impl Search {
         if self.k == 0 || self.allowed.as_ref().is_some_and(DocSet::is_empty) {
             return Ok(Vec::new());
         }
-        let mut evaluator = Evaluator::new(root, &self.load, Some(&self.weights))?;
+        let (load, weights, allowed) = (&self.load, Some(&self.weights), self.allowed.as_ref());
+        match Shape::of(root, load, weights)? {
+            Some(Shape::Nothing) => {}
+            Some(Shape::Any(mut lists, mut checks)) if lists.len() == 1 => {
+                single::top(&mut lists[0], &mut top, allowed, &mut checks)?;
+            }
+            Some(Shape::Any(lists, mut checks)) => {
+                Disjunction::new(lists, rows)?.run(&mut top, allowed, &mut checks)?;
+            }
+            Some(Shape::All(mut all)) if all.must.len() == 1 && all.should.is_empty() => {
+                single::top(&mut all.must[0], &mut top, allowed, &mut all.checks)?;
+            }
+            Some(Shape::All(mut all)) => all.top(&mut top, allowed, rows)?,
+            None => self.run_any_shape(root, &mut top)?,
+        }
+        Ok(top.into_hits())
+    }
+
+    fn run_any_shape(&self, root: &Node, top: &mut TopK) -> Result<(), FtsError> {
+        let (load, weights, allowed) = (&self.load, Some(&self.weights), self.allowed.as_ref());
+        if let Node::Phrase { terms, slop, boost } = root {
+            let phrase = PhraseOp::new(terms, *slop, *boost, load, weights)?;
+            if let Some(mut phrase) = phrase {
+                conjunction::top_of_phrase(&mut phrase, top, allowed)?;
+            }
+            return Ok(());
+        }
+        let rows = load.prepared.inner.reader.rows;
+        let mut evaluator = Evaluator::new(root, load, weights)?;
+        let ceiling = evaluator.ceiling();
         evaluator.each_window(rows, |base, window| {
             for (i, &word) in window.bits.iter().enumerate() {
-                let mut word = word & allowed_word(self.allowed.as_ref(), base, i);
+                let mut word = word & allowed_word(allowed, base, i);
                 while word != 0 {
                     let at = 64 * i + word.trailing_zeros() as usize;
                     top.offer(base + at as u32, window.scores[at]);
                     word &= word - 1;
                 }
             }
-            Ok(())
-        })?;
-        Ok(top.into_hits())
+            // Rows come in order, so a later one must score more.
+            Ok(top.is_full() && ceiling <= top.threshold())
+        })
     }
 }
 
@@ -119,7 +157,7 @@ impl Matches {
         evaluator.each_window(rows, |base, window| {
             let words = &mut words[base as usize / 64..];
             words.iter_mut().zip(&window.bits).for_each(|(word, &bits)| *word = bits);
-            Ok(())
+            Ok(false)
         })?;
         Ok(DocSet::from_words(rows, words))
     }
@@ -153,13 +191,34 @@ impl Count {
         let inner = &self.load.prepared.inner;
         let Some(root) = &inner.root else { return Ok(0) };
         let mut count = 0;
+        match Shape::of(root, &self.load, None)? {
+            Some(Shape::Nothing) => return Ok(0),
+            Some(Shape::All(mut all)) if all.is_sparse(inner.reader.rows) => {
+                return Ok(all.count(self.allowed.as_ref())?);
+            }
+            _ => {}
+        }
+        if let Node::Phrase { terms, slop, boost } = root {
+            let Some(mut phrase) = PhraseOp::new(terms, *slop, *boost, &self.load, None)? else {
+                return Ok(0);
+            };
+            let allowed = self.allowed.as_ref();
+            phrase.each_document(0..u32::MAX, |visit| match visit {
+                Visit::May { doc, .. } => allowed.is_none_or(|allowed| allowed.contains(doc)),
+                Visit::Is { .. } => {
+                    count += 1;
+                    true
+                }
+            })?;
+            return Ok(count);
+        }
         let mut evaluator = Evaluator::new(root, &self.load, None)?;
         evaluator.each_window(inner.reader.rows, |base, window| {
             for (i, &word) in window.bits.iter().enumerate() {
                 count +=
                     u64::from((word & allowed_word(self.allowed.as_ref(), base, i)).count_ones());
             }
-            Ok(())
+            Ok(false)
         })?;
         Ok(count)
     }

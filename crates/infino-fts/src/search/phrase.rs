@@ -4,29 +4,43 @@
 //! the moves are the spread of the words' places after each word's place in the phrase is taken off: 0 if they
 //! stand side by side. This is the measure of Lucene's sloppy phrases.
 
+use std::ops::Range;
+
 use infino_format::FormatError;
 
-use super::eval::TermOp;
 use super::load::{Load, TermPositions};
+use super::term::TermOp;
 use super::weights::Weights;
-use super::window::{Bits, WORDS, each_bit};
+use super::window::{Bits, WINDOW};
 use crate::FtsError;
 use crate::bm25::Scorer;
 
-/// A phrase over its words' cursors.
+/// What [`PhraseOp::each_document`] tells.
+pub(crate) enum Visit {
+    /// The rarest word is there; the score is at most `ceiling`. Whether to go on.
+    May { doc: u32, ceiling: f32 },
+    /// The phrase is there.
+    Is { doc: u32, score: f32 },
+}
+
+/// A phrase over its words' cursors, the rarest first.
 pub(crate) struct PhraseOp<'a> {
     words: Vec<Word<'a>>,
     slop: u32,
     scorer: Option<Scorer>,
+    /// Where the phrase may begin in the document at hand.
+    starts: Vec<u32>,
 }
 
 struct Word<'a> {
     term: TermOp<'a>,
-    positions: TermPositions,
+    positions: TermPositions<'a>,
     /// Its place in the phrase.
     offset: u32,
     /// Its places in the document at hand.
     places: Vec<u32>,
+    /// Where in its block that document is.
+    index: usize,
 }
 
 impl<'a> PhraseOp<'a> {
@@ -47,12 +61,14 @@ impl<'a> PhraseOp<'a> {
                 positions: load.positions(term)?,
                 offset,
                 places: vec![],
+                index: 0,
             });
         }
         let field = load.field_of(terms[0].0);
         let scorer = weights
             .map(|weights| weights.scorer(field, terms.iter().map(|&(term, _)| term), boost));
-        Ok(Some(Self { words, slop, scorer }))
+        words.sort_by_key(|word| word.term.cursor.df);
+        Ok(Some(Self { words, slop, scorer, starts: Vec::new() }))
     }
 
     pub(crate) fn weight(&self) -> f32 {
@@ -68,56 +84,135 @@ impl<'a> PhraseOp<'a> {
         Some(at)
     }
 
+    /// Marks the documents of the window at `base` that hold the phrase, and adds their scores if they are wanted.
     pub(crate) fn add(
         &mut self,
         base: u32,
         bits: &mut Bits,
         mut scores: Option<&mut [f32]>,
-    ) -> Result<(), FtsError> {
-        let mut all = [u64::MAX; WORDS];
-        for word in &mut self.words {
-            let mut found = [0; WORDS];
-            word.term.add(base, &mut found, None)?;
-            all.iter_mut().zip(&found).for_each(|(all, one)| *all &= one);
-            // The cursor may have gone past the window's candidates.
-            word.term.block = 0;
-        }
-        each_bit::<FtsError>(&all, |at| {
-            let doc = base + at as u32;
-            if !self.read_places(doc)? {
-                return Ok(());
-            }
-            let frequency = frequency(&self.words, self.slop);
-            if frequency > 0.0 {
+    ) -> Result<(), FormatError> {
+        let end = base.saturating_add(WINDOW as u32);
+        self.each_document(base..end, |visit| {
+            if let Visit::Is { doc, score } = visit {
+                let at = (doc - base) as usize;
                 bits[at / 64] |= 1 << (at % 64);
-                if let (Some(scores), Some(scorer)) = (&mut scores, self.scorer) {
-                    scores[at] +=
-                        scorer.score_frequency(frequency, self.words[0].term.lens.get(doc));
+                if let Some(scores) = &mut scores {
+                    scores[at] += score;
                 }
             }
-            Ok(())
+            true
         })
     }
 
-    fn read_places(&mut self, doc: u32) -> Result<bool, FormatError> {
-        for word in &mut self.words {
-            let Some(index) = word.term.seek(doc)? else { return Ok(false) };
-            let len = word.term.cursor.len;
-            let tfs = &word.term.cursor.tfs()?[..len];
-            word.positions.read(word.term.block, index, tfs, &mut word.places)?;
-            if word.places.is_empty() {
-                return Ok(false);
+    /// Tells `visit` of the documents in `docs` that may hold the phrase, ascending, and if it returns true of those that do.
+    pub(crate) fn each_document(
+        &mut self,
+        docs: Range<u32>,
+        mut visit: impl FnMut(Visit) -> bool,
+    ) -> Result<(), FormatError> {
+        let mut block = self.words[0].term.cursor.block_of(0, docs.start);
+        while block < self.words[0].term.cursor.blocks() {
+            let lead = &mut self.words[0].term;
+            if lead.cursor.first(block) >= docs.end {
+                break;
+            }
+            lead.block = block;
+            lead.cursor.read(block, lead.field)?;
+            let (in_block, len) = (*lead.cursor.docs_buffer(), lead.cursor.len);
+            for (index, &doc) in in_block[..len].iter().enumerate() {
+                if !docs.contains(&doc) {
+                    continue;
+                }
+                self.words[0].index = index;
+                if !visit(Visit::May { doc, ceiling: self.ceiling(doc)? }) {
+                    continue;
+                }
+                let frequency = match self.slop {
+                    0 => self.exact(doc)? as f32,
+                    slop => self.sloppy(doc, slop)?,
+                };
+                if frequency > 0.0 {
+                    let len = self.words[0].term.lens.get(doc);
+                    let score =
+                        self.scorer.map_or(0.0, |scorer| scorer.score_frequency(frequency, len));
+                    visit(Visit::Is { doc, score });
+                }
+            }
+            block += 1;
+        }
+        Ok(())
+    }
+
+    /// A bound on the score of the document at hand by how often the rarest word is in it.
+    fn ceiling(&mut self, doc: u32) -> Result<f32, FormatError> {
+        let Some(scorer) = self.scorer else { return Ok(f32::INFINITY) };
+        if self.slop > 0 {
+            // With slack one place of a word may serve several matches.
+            return Ok(scorer.ceiling());
+        }
+        let lead = &mut self.words[0];
+        let tf = lead.term.cursor.tfs(lead.term.block)?[lead.index];
+        Ok(scorer.bound(tf as f32, lead.term.lens.get(doc) as f32))
+    }
+
+    /// How often the words stand side by side in `doc`; a word is looked up only if those before it do.
+    fn exact(&mut self, doc: u32) -> Result<u32, FormatError> {
+        let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
+        self.starts.clear();
+        for word in others {
+            let Some(index) = word.term.seek(doc)? else { return Ok(0) };
+            word.index = index;
+            if self.starts.is_empty() {
+                lead.read_places()?;
+                self.starts
+                    .extend(lead.places.iter().filter_map(|place| place.checked_sub(lead.offset)));
+            }
+            word.read_places()?;
+            let (mut kept, mut at) = (0, 0);
+            for i in 0..self.starts.len() {
+                let start = self.starts[i];
+                let wanted = start.saturating_add(word.offset);
+                while at < word.places.len() && word.places[at] < wanted {
+                    at += 1;
+                }
+                self.starts[kept] = start;
+                kept += usize::from(word.places.get(at) == Some(&wanted));
+            }
+            self.starts.truncate(kept);
+            if kept == 0 {
+                return Ok(0);
             }
         }
-        Ok(true)
+        Ok(self.starts.len() as u32)
+    }
+
+    fn sloppy(&mut self, doc: u32, slop: u32) -> Result<f32, FormatError> {
+        for word in &mut self.words[1..] {
+            let Some(index) = word.term.seek(doc)? else { return Ok(0.0) };
+            word.index = index;
+        }
+        for word in &mut self.words {
+            word.read_places()?;
+            if word.places.is_empty() {
+                return Ok(0.0);
+            }
+        }
+        Ok(frequency(&self.words, slop))
     }
 }
 
-/// How often the words stand as the phrase says.
-fn frequency(words: &[Word<'_>], slop: u32) -> f32 {
-    if slop == 0 {
-        return exact(words) as f32;
+impl Word<'_> {
+    /// Reads its places in the document it is at.
+    fn read_places(&mut self) -> Result<(), FormatError> {
+        let block = self.term.block;
+        let len = self.term.cursor.block_len(block);
+        let tfs = &self.term.cursor.tfs(block)?[..len];
+        self.positions.read(block, self.index, tfs, &mut self.places)
     }
+}
+
+/// How often the words stand as the phrase says, within `slop` moves.
+fn frequency(words: &[Word<'_>], slop: u32) -> f32 {
     let place =
         |word: usize, at: usize| i64::from(words[word].places[at]) - i64::from(words[word].offset);
     let mut at = vec![0; words.len()];
@@ -151,28 +246,4 @@ fn frequency(words: &[Word<'_>], slop: u32) -> f32 {
             return sum;
         }
     }
-}
-
-/// How often the words stand side by side.
-fn exact(words: &[Word<'_>]) -> u32 {
-    let lead = words.iter().min_by_key(|word| word.places.len()).expect("a phrase has words");
-    let mut at = vec![0; words.len()];
-    let mut count = 0;
-    'places: for &place in &lead.places {
-        let Some(start) = place.checked_sub(lead.offset) else { continue };
-        for (word, at) in words.iter().zip(&mut at) {
-            let wanted = start + word.offset;
-            while *at < word.places.len() && word.places[*at] < wanted {
-                *at += 1;
-            }
-            if *at == word.places.len() {
-                break 'places;
-            }
-            if word.places[*at] != wanted {
-                continue 'places;
-            }
-        }
-        count += 1;
-    }
-    count
 }

@@ -44,6 +44,16 @@ impl TopK {
         Self { k, heap, floor: floor.unwrap_or(f32::NEG_INFINITY) }
     }
 
+    /// How many hits are kept.
+    pub(crate) fn k(&self) -> usize {
+        self.k
+    }
+
+    /// Whether k hits have been found.
+    pub(crate) fn is_full(&self) -> bool {
+        self.heap.len() >= self.k
+    }
+
     /// A hit that scores below this cannot be among the best.
     #[inline]
     pub(crate) fn threshold(&self) -> f32 {

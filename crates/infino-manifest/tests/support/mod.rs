@@ -1,5 +1,7 @@
 //! A table of made-up superfiles over a store that may fail, for the tests of its versions.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+pub mod clock;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use object_store::{BackoffConfig, ObjectStore, RetryConfig};
 
 use super::RemoteStore;
+use super::credentials::{PROFILE_KEYS, Renewed, profile};
 use crate::cas::Condition;
 use crate::connect::Bucket;
+use crate::credentials::Credentials;
 use crate::options::Limits;
 use crate::{StorageError, StoreOptions};
 
@@ -30,7 +32,11 @@ pub(crate) fn connect(
         Bucket::S3 { .. } | Bucket::Azure { .. } => Condition::Etag,
     };
     let (data, swap) = (client(data)?, client(swap)?);
-    Ok(RemoteStore::new(uri, data, swap, condition, limits))
+    // One bucket's name may stand for different buckets at different endpoints and accounts.
+    let place = |key| options.get(key).unwrap_or_default();
+    let places = ["endpoint", "endpoint_url", "base_url", "account_name"].map(place);
+    let identity = format!("{uri}@{}", places.concat());
+    Ok(RemoteStore::new(uri, identity, data, swap, condition, limits))
 }
 
 /// How one of the two clients of a store behaves.
@@ -98,7 +104,7 @@ fn refused(bucket: &str, error: &object_store::Error) -> StorageError {
 impl Client<'_> {
     #[cfg(feature = "aws")]
     fn s3(&self, bucket: &str, options: &StoreOptions) -> Built {
-        use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+        use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
         const ALIASES: [(&str, &str); 4] = [
             ("access_key", "access_key_id"),
             ("secret_key", "secret_access_key"),
@@ -109,8 +115,21 @@ impl Client<'_> {
             true => AmazonS3Builder::from_env(),
             false => AmazonS3Builder::new(),
         };
-        let builder =
-            configured!(builder, AmazonS3ConfigKey, self.settings(options, &ALIASES), "S3");
+        let mut settings = self.settings(options, &ALIASES);
+        settings.retain(|(key, _)| !PROFILE_KEYS.contains(&key.as_str()));
+        let mut builder = configured!(builder, AmazonS3ConfigKey, settings, "S3");
+        let provider = match options.credentials() {
+            Some(provider) => Some(provider),
+            None => profile(options)?,
+        };
+        if let Some(provider) = provider {
+            builder = builder.with_credentials(Renewed::new(provider, |given| match given {
+                Credentials::S3 { access_key, secret_key, session_token } => {
+                    Some(AwsCredential { key_id: access_key, secret_key, token: session_token })
+                }
+                _ => None,
+            }));
+        }
         let built = builder.with_bucket_name(bucket).with_retry(self.retry()).build();
         Ok(Arc::new(built.map_err(|e| refused(bucket, &e))?))
     }
@@ -122,7 +141,7 @@ impl Client<'_> {
 
     #[cfg(feature = "azure")]
     fn azure(&self, container: &str, host: Option<&str>, options: &StoreOptions) -> Built {
-        use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+        use object_store::azure::{AzureConfigKey, AzureCredential, MicrosoftAzureBuilder};
         const ALIASES: [(&str, &str); 2] =
             [("secret_key", "account_key"), ("anonymous", "skip_signature")];
         let builder = match options.uses_environment() {
@@ -131,6 +150,15 @@ impl Client<'_> {
         };
         let builder =
             configured!(builder, AzureConfigKey, self.settings(options, &ALIASES), "Azure");
+        let builder = match options.credentials() {
+            Some(provider) => {
+                builder.with_credentials(Renewed::new(provider, |given| match given {
+                    Credentials::AzureToken(token) => Some(AzureCredential::BearerToken(token)),
+                    _ => None,
+                }))
+            }
+            None => builder,
+        };
         let builder = match host {
             Some(host) => builder.with_url(format!("abfss://{container}@{host}/")),
             None => builder.with_container_name(container),
@@ -162,6 +190,11 @@ impl Client<'_> {
             // Writes ask the metadata server for a token even if nothing is to be signed, unless there is one.
             let none = GcpCredential { bearer: "anonymous".to_owned() };
             builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(none)));
+        } else if let Some(provider) = options.credentials() {
+            builder = builder.with_credentials(Renewed::new(provider, |given| match given {
+                Credentials::GoogleToken(bearer) => Some(GcpCredential { bearer }),
+                _ => None,
+            }));
         }
         let built = builder.with_bucket_name(bucket).with_retry(self.retry()).build();
         Ok(Arc::new(built.map_err(|e| refused(bucket, &e))?))

@@ -46,6 +46,12 @@ impl From<Failure> for StorageError {
 impl Failure {
     pub(super) fn of(path: &str, operation: &'static str, error: object_store::Error) -> Self {
         use object_store::Error as E;
+        if let E::Generic { source, .. } = &error
+            && let Some(error) = source.downcast_ref::<StorageError>()
+        {
+            // What the caller's own credentials provider said.
+            return Self::Error(error.clone());
+        }
         let said = Said::of(&error);
         let path = path.to_owned();
         Self::Error(match error {
@@ -79,10 +85,14 @@ impl Failure {
         range: Option<&Range<u64>>,
         error: object_store::Error,
     ) -> Self {
-        match (range, Said::of(&error).status) {
-            (Some(range), Some(416)) => {
+        let said = Said::of(&error);
+        match range {
+            Some(range) if said.status == Some(416) => {
                 let got = "416 Range Not Satisfiable: the object is shorter".to_owned();
                 Self::Error(source::not_exact(path, range, got))
+            }
+            Some(range) if said.is_other_range() => {
+                Self::Error(source::not_exact(path, range, said.problem))
             }
             _ => Self::of(path, "reading", error),
         }
@@ -148,6 +158,13 @@ impl Said {
         // A redirect means another region or endpoint; 408 and 429 mean later.
         self.problem.contains("redirect")
             || self.status.is_some_and(|s| (300..500).contains(&s) && s != 408 && s != 429)
+    }
+
+    /// Whether an answer came that is not the range asked for. The client's errors for it are told apart by text alone.
+    fn is_other_range(&self) -> bool {
+        ["object was only", "non-partial response", "Content-Range", "Requested "]
+            .iter()
+            .any(|text| self.status.is_none() && self.problem.contains(text))
     }
 
     fn advice(&self) -> String {

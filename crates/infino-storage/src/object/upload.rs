@@ -78,11 +78,13 @@ impl RemoteStore {
             let begin = self.data.put_multipart(&location);
             begin.await.map_err(|e| Failure::of(path, "beginning an upload", e))
         };
-        let mut upload = self.request(path, "beginning an upload", begin).await?;
-        let sent = match self.send_parts(path, &source, &mut *upload).await {
-            Ok(()) => self.complete(path, source.len(), &mut *upload).await,
+        let upload = self.request(path, "beginning an upload", begin).await?;
+        let mut open = Open(Some(upload));
+        let sent = match self.send_parts(path, &source, open.upload()).await {
+            Ok(()) => self.complete(path, source.len(), open.upload()).await,
             Err(failure) => Err(failure),
         };
+        let mut upload = open.0.take().expect("only this takes it");
         if let Err(error) = sent {
             let abort = async {
                 upload.abort().await.map_err(|e| Failure::of(path, "aborting an upload", e))
@@ -138,6 +140,26 @@ impl RemoteStore {
         match crate::Store::head(self, path).await {
             Ok(info) if info.len == len => Ok(()),
             _ => Err(failure),
+        }
+    }
+}
+
+/// An upload that is aborted if the caller stops waiting for it.
+struct Open(Option<Box<dyn MultipartUpload>>);
+
+impl Open {
+    fn upload(&mut self) -> &mut dyn MultipartUpload {
+        &mut **self.0.as_mut().expect("it is taken only at the end")
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(mut upload) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // Nobody is left to tell: what stays behind is the bucket's lifecycle rule's.
+            runtime.spawn(async move { upload.abort().await });
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) async fn check_all(store: Arc<dyn Store>, large_bytes: usize) {
     of("absent").absent_objects_are_not_found().await;
     of("bad").bad_names_are_invalid().await;
     of("ranges").ranges_are_exact_or_errors().await;
+    of("clipped").ranges_are_clipped_if_asked().await;
     of("swap").swaps_compare().await;
     of("changed").changes_are_told_from_none().await;
     of("lists").lists_are_of_folders().await;
@@ -163,6 +164,21 @@ impl Case {
         let bad = [len - 1..len + 1, len..len + 1, len + 100..len + 200, 0..u64::MAX, 20..10];
         for range in bad {
             let outcome = self.store.get_ranges(&name, &[0..10, range.clone()]).await;
+            assert!(matches!(outcome, Err(StorageError::Range { .. })), "{range:?}: {outcome:?}");
+        }
+    }
+
+    async fn ranges_are_clipped_if_asked(&self) {
+        let bytes = numbered(200_000);
+        self.put("o", bytes.clone()).await;
+        let name = self.name("o");
+        let ranges = [0..10, 199_990..200_010, 150_000..400_000, 199_999..200_000];
+        let read = self.store.get_clipped(&name, &ranges).await.unwrap();
+        for (range, read) in ranges.iter().zip(read) {
+            assert_eq!(read, bytes.slice(range.start as usize..(range.end as usize).min(200_000)));
+        }
+        for range in [200_000..200_001, 300_000..300_010] {
+            let outcome = self.store.get_clipped(&name, std::slice::from_ref(&range)).await;
             assert!(matches!(outcome, Err(StorageError::Range { .. })), "{range:?}: {outcome:?}");
         }
     }

@@ -1,9 +1,11 @@
 //! A store of one object that counts what is read, and tables to put in it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod types;
+
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{
     Array, ArrayRef, Decimal128Array, FixedSizeListArray, Float32Array, Int64Array, RecordBatch,
@@ -25,11 +27,26 @@ pub struct OneObject {
     pub bytes: Bytes,
     pub rounds: AtomicU64,
     pub read: AtomicU64,
+    /// What was asked for since the log was last taken.
+    pub log: Mutex<Vec<Range<u64>>>,
+    /// The bit that reads find flipped, counted from 1; 0 for none.
+    pub flipped: AtomicU64,
 }
 
 impl OneObject {
     pub fn new(bytes: impl Into<Bytes>) -> Arc<Self> {
-        Arc::new(Self { bytes: bytes.into(), rounds: 0.into(), read: 0.into() })
+        Arc::new(Self {
+            bytes: bytes.into(),
+            rounds: 0.into(),
+            read: 0.into(),
+            log: Mutex::default(),
+            flipped: 0.into(),
+        })
+    }
+
+    /// From now on reads find this bit of this byte flipped, and no other.
+    pub fn flip(&self, byte: usize, bit: usize) {
+        self.flipped.store((byte * 8 + bit) as u64 + 1, Ordering::Relaxed);
     }
 
     /// Round trips and bytes since the last call.
@@ -66,8 +83,16 @@ impl Store for OneObject {
                 let got = format!("an object of {len} bytes");
                 return Err(StorageError::Range { path: path.into(), start, end, got });
             }
-            Ok(self.bytes.slice(range.start as usize..range.end as usize))
+            let bytes = self.bytes.slice(range.start as usize..range.end as usize);
+            let bit = self.flipped.load(Ordering::Relaxed);
+            if bit == 0 || !range.contains(&((bit - 1) / 8)) {
+                return Ok(bytes);
+            }
+            let mut bad = bytes.to_vec();
+            bad[((bit - 1) / 8 - range.start) as usize] ^= 1 << ((bit - 1) % 8);
+            Ok(bad.into())
         };
+        self.log.lock().unwrap().extend(ranges.iter().cloned());
         ranges.iter().map(slice).collect()
     }
 

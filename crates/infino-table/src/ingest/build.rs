@@ -92,7 +92,7 @@ pub(crate) async fn put(
 pub(crate) fn superfile_options(inner: &Inner) -> SuperfileOptions {
     SuperfileOptions {
         memory_bytes: inner.options.build_bytes,
-        scratch_dir: inner.scratch_dir(),
+        scratch_dir: Some(inner.scratch_dir()),
         threads: 1,
         ..SuperfileOptions::default()
     }

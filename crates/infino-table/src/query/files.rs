@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use infino_format::DocSet;
-use infino_fts::FtsReader;
 use infino_manifest::{Entry, Snapshot, deletes};
-use infino_superfile::Superfile;
 
 use super::fan_out;
 use crate::{RowFilter, Table, TableError};
@@ -31,15 +29,6 @@ pub(crate) async fn dead(table: &Table, entry: &Entry) -> Result<DocSet, TableEr
             Ok(DocSet::from_bitmap(rows, &dead)?)
         }
     }
-}
-
-/// The reader of a file's text section.
-pub(crate) async fn text_reader(file: &Superfile) -> Result<FtsReader, TableError> {
-    file.text().await?.ok_or_else(|| TableError::NotIndexed {
-        column: format!("of {}", file.path()),
-        index: "full-text",
-        instead: "it was written before the column was indexed; `optimize` rewrites it".to_owned(),
-    })
 }
 
 /// The files of `snapshot` that hold live rows which pass `filter`, each with those rows.

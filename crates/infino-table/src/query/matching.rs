@@ -57,7 +57,7 @@ pub async fn search(
 /// As [`search`].
 pub async fn file_rows(table: &Table, entry: &Entry, query: &Query) -> Result<DocSet, TableError> {
     let file = table.file(entry).await?;
-    let reader = files::text_reader(&file).await?;
+    let reader = file.text().await?;
     let prepared = file.run_text(reader.prepare(query)?).await?;
     Ok(file.run_text(reader.matches(&prepared)?).await?)
 }

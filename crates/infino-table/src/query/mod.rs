@@ -1,5 +1,6 @@
 //! Searches: pin a snapshot, fan out over its files, merge, fetch the winners' rows.
 
+mod exact;
 pub mod fan_out;
 pub(crate) mod files;
 pub mod hybrid;

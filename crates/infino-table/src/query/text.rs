@@ -80,7 +80,7 @@ pub(crate) async fn prepare(
         let (table, query) = (table.clone(), query.clone());
         async move {
             let file = table.file(&entry).await?;
-            let reader = files::text_reader(&file).await?;
+            let reader = file.text().await?;
             Ok(Arc::new(file.run_text(reader.prepare(&query)?).await?))
         }
     })
@@ -111,7 +111,7 @@ async fn search_file(
     k: usize,
 ) -> Result<Vec<FileHit>, TableError> {
     let file = table.file(&candidate.entry).await?;
-    let reader = files::text_reader(&file).await?;
+    let reader = file.text().await?;
     let search = reader.search(prepared, stats, k, candidate.allowed.as_deref(), None)?;
     let hits = file.run_text(search).await?;
     Ok(hits

@@ -8,7 +8,7 @@ use infino_vector::SearchParams;
 
 use super::files;
 use super::merge::{self, FileHit, Order};
-use super::{Hit, fan_out};
+use super::{Hit, exact, fan_out};
 use crate::{RowFilter, Table, TableError};
 
 /// The vector index on `column` and the column's field id.
@@ -38,6 +38,9 @@ pub fn index<'a>(
 
 /// The `params.k` rows whose `column` is nearest to `query`, nearest first, equal distances by row id.
 ///
+/// `params.exact` compares with the stored vectors themselves, or, where the column is not stored, with all that the index
+/// keeps of them.
+///
 /// # Errors
 /// `Invalid` or `NotIndexed` as [`index`]; `Vector` if the query has another dimension or is not finite; storage and
 /// corruption errors.
@@ -58,8 +61,19 @@ pub async fn search(
     let query: Arc<[f32]> = query.into();
     let hits = fan_out::each(candidates, |candidate| {
         let (table, query, params) = (table.clone(), query.clone(), params.clone());
+        let exact_index = (params.exact && index.stored).then(|| index.clone());
         async move {
             let file = table.file(&candidate.entry).await?;
+            if let Some(index) = exact_index {
+                return exact::search(
+                    &file,
+                    &index,
+                    &query,
+                    params.k,
+                    candidate.allowed.as_deref(),
+                )
+                .await;
+            }
             let index = file.vector(field_id).await?;
             let search = index.search(&query, &params, candidate.allowed.as_deref())?;
             let found = file.run_vector(field_id, search).await?;

@@ -1,7 +1,7 @@
 //! How many lists a recall takes, asked of the index itself.
 //!
-//! Rows drawn from the index are the queries, each looking for its neighbours other than itself. A scan of every list and
-//! a rerank by the vectors themselves finds them; what is measured is how far down the order of lists each of them
+//! Rows drawn from the index are the queries, each looking for its neighbours other than itself. A scan of every list
+//! finds them, and the vectors themselves put the nearest in order; what is measured is how far down the order of lists each of them
 //! stands. The weights of that order are those that need the fewest lists.
 
 use infino_format::schema::Metric;
@@ -12,8 +12,8 @@ use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Calibration, Layout, ListBy
 use crate::random::SplitMix64;
 use crate::search::Query;
 use crate::search::route::Nearness;
-use crate::search::scan::Candidates;
-use crate::{Neighbor, VectorError, kernel};
+use crate::search::scan::{Candidate, Candidates};
+use crate::{VectorError, kernel};
 
 /// The stream of the seed that queries are drawn from.
 const PURPOSE: u64 = 4;
@@ -21,6 +21,8 @@ const QUERIES: usize = 256;
 /// Of the misses that a recall allows, the share that lists not visited may cause; estimates cause some too, and queries
 /// are often farther from the rows than rows are from each other.
 const MARGIN: f64 = 0.8;
+/// Neighbours by estimate that are put in order by their vectors.
+const RERANKED: usize = 300;
 const SPREADS: [f32; 8] = [0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4];
 
 /// Sets the order of the lists and the calibration; `order` is the row at each position.
@@ -41,7 +43,9 @@ pub(super) fn calibrate(
         .par_iter()
         .map(|&position| {
             let found = neighbours(layout, codes, rows, order, position)?;
-            Ok(grid.iter().map(|&order| ranks(layout, order, &found)).collect::<Vec<_>>())
+            let near = Nearness::new(layout, &found.query);
+            let ranks = |&order| ranks(&near, layout.lists.len(), order, &found);
+            Ok(grid.iter().map(ranks).collect::<Vec<_>>())
         })
         .collect::<Result<Vec<_>, VectorError>>()?;
     let calibrations: Vec<Calibration> = (0..grid.len())
@@ -86,29 +90,32 @@ fn neighbours(
         let list = ListBytes::new(&codes[at], entry.rows, layout.header.dim, true)?;
         candidates.scan(layout, &query, id, &list, None);
     }
-    let shortlist = candidates.finish();
+    let mut near: Vec<Candidate> = candidates.finish().into_rows();
+    near.retain(|candidate| candidate.position as usize != position);
+    near.sort_unstable_by(|a, b| {
+        a.estimate.total_cmp(&b.estimate).then(a.position.cmp(&b.position))
+    });
+    near.truncate(k);
+    // Where neighbours are many, it matters little which of them estimates put last.
     let mut row = vec![0.0; layout.header.dim];
-    let mut scored = Vec::new();
-    for candidate in
-        shortlist.rows().iter().filter(|candidate| candidate.position as usize != position)
-    {
+    for candidate in near.iter_mut().take(RERANKED) {
         rows.read(order[candidate.position as usize] as usize, &mut row)?;
-        let distance = match layout.header.metric {
+        candidate.estimate = match layout.header.metric {
             Metric::InnerProduct => -kernel::dot(&query.rotated, &row),
             _ => kernel::l2(&query.rotated, &row),
         };
-        scored.push((Neighbor { doc: candidate.position, distance }, candidate.list));
     }
-    scored.sort_unstable_by(|a, b| a.0.order(&b.0));
-    scored.truncate(k);
-    Ok(Found { query, lists: scored.into_iter().map(|(_, list)| list).collect() })
+    let reranked = near.len().min(RERANKED);
+    near[..reranked].sort_unstable_by(|a, b| {
+        a.estimate.total_cmp(&b.estimate).then(a.position.cmp(&b.position))
+    });
+    Ok(Found { query, lists: near.iter().map(|candidate| candidate.list).collect() })
 }
 
 /// The rank of each neighbour's list under `order`.
-fn ranks(layout: &Layout, order: ProbeOrder, found: &Found) -> Vec<u32> {
-    let near = Nearness::new(layout, &found.query);
+fn ranks(near: &Nearness<'_>, lists: usize, order: ProbeOrder, found: &Found) -> Vec<u32> {
     let mut scores: Vec<(f32, u32)> =
-        (0..layout.lists.len()).map(|id| (near.score(order, id), id as u32)).collect();
+        (0..lists).map(|id| (near.score(order, id), id as u32)).collect();
     scores.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
     let mut rank = vec![0; scores.len()];
     for (at, &(_, id)) in scores.iter().enumerate() {

@@ -7,6 +7,7 @@ use infino_format::checksum;
 use infino_format::schema::RerankCodec;
 use rayon::prelude::*;
 
+use super::List;
 use super::rows::{Rows, Scratch};
 use crate::kernel::BLOCK_ROWS;
 use crate::layout::{GROUP_ROWS, ListEntry, block_width, payload_stride};
@@ -33,19 +34,10 @@ pub(super) fn encode(
     options: &BuildOptions,
     rows: &Rows,
     docs: &[DocId],
-    lists: Vec<Vec<u32>>,
+    lists: Vec<List>,
     mean: &[f32],
 ) -> Result<Encoded, VectorError> {
-    let means = lists
-        .par_iter()
-        .map(|list| {
-            let members = rows.gather(list, spec.dim)?;
-            let mut point = vec![0.0; spec.dim];
-            kmeans::mean(members.chunks_exact(spec.dim), &mut point);
-            Ok(point)
-        })
-        .collect::<Result<Vec<_>, VectorError>>()?;
-    let path = kmeans::path(&means);
+    let path = kmeans::path(&lists.iter().map(|list| list.mean.as_slice()).collect::<Vec<_>>());
     let mut encoded = Encoded {
         lists: Vec::with_capacity(lists.len()),
         centroids: Vec::with_capacity(lists.len() * spec.dim),
@@ -58,19 +50,19 @@ pub(super) fn encode(
     while !left.is_empty() {
         let mut bytes = 0;
         let fits = left.iter().take_while(|&&id| {
-            bytes += lists[id].len() * spec.dim * 4;
+            bytes += lists[id].rows.len() * spec.dim * 4;
             bytes <= BATCH_BYTES
         });
         let (batch, rest) = left.split_at(fits.count().max(1));
         left = rest;
         let done = batch
             .par_iter()
-            .map(|&id| EncodedList::new(spec, rows, docs, &lists[id], &means[id], mean))
+            .map(|&id| EncodedList::new(spec, rows, docs, &lists[id], mean))
             .collect::<Result<Vec<_>, _>>()?;
         for (list, &id) in done.iter().zip(batch) {
             encoded.lists.push(list.entry.clone());
             encoded.centroids.extend_from_slice(&list.centroid);
-            encoded.order.extend_from_slice(&lists[id]);
+            encoded.order.extend_from_slice(&lists[id].rows);
             encoded.codes.extend_from_slice(&list.codes);
             encoded.payload.push(&list.payload)?;
             encoded.radius = encoded.radius.max(list.radius);
@@ -95,8 +87,7 @@ impl EncodedList {
         spec: &IvfSpec,
         rows: &Rows,
         docs: &[DocId],
-        list: &[u32],
-        point: &[f32],
+        List { rows: list, mean: point }: &List,
         mean: &[f32],
     ) -> Result<Self, VectorError> {
         let dim = spec.dim;

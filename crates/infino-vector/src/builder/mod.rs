@@ -192,8 +192,8 @@ impl IvfBuilder {
         Ok(Ready { layout, codes, positions, payload, built })
     }
 
-    /// The rows of each list, ascending; no list is empty.
-    fn lists(&self) -> Result<Vec<Vec<u32>>, VectorError> {
+    /// The lists, none of them empty.
+    fn lists(&self) -> Result<Vec<List>, VectorError> {
         let (rows, dim) = (self.docs.len(), self.spec.dim);
         if rows == 0 {
             return Ok(Vec::new());
@@ -207,68 +207,87 @@ impl IvfBuilder {
         let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
         let drawn = sample.len();
         let sample = self.rows.gather(&sample, dim)?;
-        let mut centroids = kmeans::train(dim, &sample, wanted, self.spec.seed);
+        let refs: Vec<&[f32]> = sample.chunks_exact(dim).collect();
+        let mut centroids = kmeans::train(dim, &refs, wanted, self.spec.seed);
         drop(sample);
         if drawn < rows {
             // What the sample was too small for, all rows together can tell.
-            let list_of = self.assign(&centroids)?;
-            centroids = Centroids::new(
-                dim,
-                self.means(&kmeans::members(centroids.len(), &list_of), &centroids)?,
-            );
+            let lists = self.assign(&centroids)?;
+            let mut points = centroids.points.clone();
+            for (point, list) in points.chunks_exact_mut(dim).zip(lists) {
+                if !list.rows.is_empty() {
+                    point.copy_from_slice(&list.mean);
+                }
+            }
+            centroids = Centroids::new(dim, points);
         }
-        let list_of = self.assign(&centroids)?;
-        let mut lists = kmeans::members(centroids.len(), &list_of);
-        lists.retain(|list| !list.is_empty());
+        let mut lists = self.assign(&centroids)?;
+        lists.retain(|list| !list.rows.is_empty());
         // Lists asked for by number stay as many.
         if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
     }
 
-    /// The nearest list of each row.
-    fn assign(&self, centroids: &Centroids) -> Result<Vec<u32>, VectorError> {
+    /// Every row in its nearest list.
+    fn assign(&self, centroids: &Centroids) -> Result<Vec<List>, VectorError> {
         let assigner = Assigner::new(centroids, self.spec.seed);
-        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * self.spec.dim)).max(1));
-        let mut list_of = Vec::with_capacity(rows);
+        let (dim, width) = (self.spec.dim, self.rows.width());
+        let mut lists: Vec<(Vec<u32>, Vec<f64>)> =
+            vec![(Vec::new(), vec![0.0; dim]); centroids.len()];
+        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * width)).max(1));
         for start in (0..rows).step_by(chunk) {
-            let ids: Vec<u32> = (start..rows.min(start + chunk)).map(|row| row as u32).collect();
-            list_of.extend(assigner.assign(&self.rows.gather(&ids, self.spec.dim)?));
+            let mut records = vec![0.0; chunk.min(rows - start) * width];
+            self.rows.run(start, &mut records)?;
+            let refs: Vec<&[f32]> =
+                records.chunks_exact(width).map(|record| &record[..dim]).collect();
+            let members = kmeans::members(lists.len(), &assigner.assign(&refs));
+            lists.par_iter_mut().zip(members).for_each(|((rows, sum), members)| {
+                for row in members {
+                    rows.push(start as u32 + row);
+                    sum.iter_mut()
+                        .zip(refs[row as usize])
+                        .for_each(|(sum, &x)| *sum += f64::from(x));
+                }
+            });
         }
-        Ok(list_of)
-    }
-
-    /// The means of `lists`; one without rows keeps its centroid.
-    fn means(&self, lists: &[Vec<u32>], centroids: &Centroids) -> Result<Vec<f32>, VectorError> {
-        let dim = self.spec.dim;
-        let mut points = centroids.points.clone();
-        points.par_chunks_exact_mut(dim).zip(lists).try_for_each(|(point, list)| {
-            if !list.is_empty() {
-                let rows = self.rows.gather(list, dim)?;
-                kmeans::mean(rows.chunks_exact(dim), point);
-            }
-            Ok::<_, VectorError>(())
-        })?;
-        Ok(points)
+        let list = |(rows, sum): (Vec<u32>, Vec<f64>)| {
+            let count = rows.len().max(1) as f64;
+            List { rows, mean: sum.into_iter().map(|sum| (sum / count) as f32).collect() }
+        };
+        Ok(lists.into_iter().map(list).collect())
     }
 
     /// Splits lists that are much longer than the others, so that no query pays for one.
-    fn split(&self, lists: Vec<Vec<u32>>) -> Result<Vec<Vec<u32>>, VectorError> {
+    fn split(&self, lists: Vec<List>) -> Result<Vec<List>, VectorError> {
+        let dim = self.spec.dim;
         let mean = (self.docs.len() / lists.len()).max(LIST_ROWS_MIN as usize);
         let mut even = Vec::with_capacity(lists.len());
         for list in lists {
-            if list.len() <= LIST_ROWS_EXCESS * mean {
+            if list.rows.len() <= LIST_ROWS_EXCESS * mean {
                 even.push(list);
                 continue;
             }
-            let rows = self.rows.gather(&list, self.spec.dim)?;
+            let gathered = self.rows.gather(&list.rows, dim)?;
+            let rows: Vec<&[f32]> = gathered.chunks_exact(dim).collect();
             let mut random = SplitMix64::new(self.spec.seed, SPLIT);
-            let parts = (list.len() / mean).min(SPLIT_MAX);
-            let centroids = kmeans::flat(self.spec.dim, &rows, parts, &mut random);
+            let parts = (list.rows.len() / mean).min(SPLIT_MAX);
+            let centroids = kmeans::flat(dim, &rows, parts, &mut random);
             let parts = kmeans::members(centroids.len(), &kmeans::assign_all(&centroids, &rows));
-            let rows_of = |part: Vec<u32>| part.into_iter().map(|i| list[i as usize]).collect();
-            even.extend(parts.into_iter().filter(|part| !part.is_empty()).map(rows_of));
+            for part in parts.into_iter().filter(|part| !part.is_empty()) {
+                let mut mean = vec![0.0; dim];
+                kmeans::mean(part.iter().map(|&i| rows[i as usize]), &mut mean);
+                let rows = part.into_iter().map(|i| list.rows[i as usize]).collect();
+                even.push(List { rows, mean });
+            }
         }
         Ok(even)
     }
+}
+
+/// A list before it is encoded: its rows, ascending, and their mean.
+#[derive(Clone)]
+struct List {
+    rows: Vec<u32>,
+    mean: Vec<f32>,
 }
 
 /// About four times the root: scanning codes and ordering lists then cost alike.

@@ -8,8 +8,11 @@ use rayon::prelude::*;
 
 use crate::{BuildOptions, VectorError};
 
-/// Bytes gathered before they go to the file.
-const FLUSH_BYTES: usize = 4 << 20;
+/// Floats gathered before they go to the file.
+const FLUSH_FLOATS: usize = 1 << 20;
+
+/// Floats read at a time where records follow each other.
+const RUN_FLOATS: usize = 1 << 16;
 
 /// A scratch file without a name, gone when dropped.
 pub(crate) struct Scratch {
@@ -89,7 +92,7 @@ impl Rows {
         assert_eq!(record.len(), self.width, "records of one build share a width");
         self.held.extend_from_slice(record);
         let held = self.held.len() * 4;
-        if held > self.options.spill_bytes && (self.scratch.is_none() || held >= FLUSH_BYTES) {
+        if held > self.options.spill_bytes && (self.scratch.is_none() || held >= 4 * FLUSH_FLOATS) {
             self.flush()?;
         }
         Ok(())
@@ -105,9 +108,33 @@ impl Rows {
         self.scratch.is_some()
     }
 
-    /// Reads the first `len` floats of record `row`.
+    /// Reads the first floats of record `row`, as many as `out` has room for.
     pub(crate) fn read(&self, row: usize, out: &mut [f32]) -> Result<(), VectorError> {
-        let at = row * self.width;
+        self.floats(row * self.width, out)
+    }
+
+    /// The first `len` floats of each of `rows`, one after the other.
+    pub(crate) fn gather(&self, rows: &[u32], len: usize) -> Result<Vec<f32>, VectorError> {
+        let mut out = vec![0.0; rows.len() * len];
+        out.par_chunks_exact_mut(len)
+            .zip(rows)
+            .try_for_each(|(out, &row)| self.read(row as usize, out))?;
+        Ok(out)
+    }
+
+    /// Consecutive whole records, from `first` until `out` is full.
+    pub(crate) fn run(&self, first: usize, out: &mut [f32]) -> Result<(), VectorError> {
+        out.par_chunks_mut(RUN_FLOATS)
+            .enumerate()
+            .try_for_each(|(i, out)| self.floats(first * self.width + i * RUN_FLOATS, out))
+    }
+
+    /// Floats a record.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    fn floats(&self, at: usize, out: &mut [f32]) -> Result<(), VectorError> {
         let Some(scratch) = &self.scratch else {
             out.copy_from_slice(&self.held[at..at + out.len()]);
             return Ok(());
@@ -120,24 +147,19 @@ impl Rows {
         Ok(())
     }
 
-    /// The first `len` floats of each of `rows`, one after the other.
-    pub(crate) fn gather(&self, rows: &[u32], len: usize) -> Result<Vec<f32>, VectorError> {
-        let mut out = vec![0.0; rows.len() * len];
-        out.par_chunks_exact_mut(len)
-            .zip(rows)
-            .try_for_each(|(out, &row)| self.read(row as usize, out))?;
-        Ok(out)
-    }
-
     fn flush(&mut self) -> Result<(), VectorError> {
         let scratch = match &mut self.scratch {
             Some(scratch) => scratch,
             None => self.scratch.insert(Scratch::new(&self.options)?),
         };
-        let bytes: Vec<u8> = self.held.iter().flat_map(|x| x.to_le_bytes()).collect();
-        scratch.append(&bytes)?;
+        let mut bytes = Vec::with_capacity(4 * FLUSH_FLOATS);
+        for floats in self.held.chunks(FLUSH_FLOATS) {
+            bytes.clear();
+            floats.iter().for_each(|x| bytes.extend_from_slice(&x.to_le_bytes()));
+            scratch.append(&bytes)?;
+        }
         self.held.clear();
-        self.held.shrink_to(FLUSH_BYTES / 4);
+        self.held.shrink_to(FLUSH_FLOATS);
         Ok(())
     }
 }

@@ -266,21 +266,21 @@ fn dot_i8_inner(query: &[i8], rows: &[u8], out: &mut [i32]) {
     }
 }
 
-pub(crate) fn dot_tile(_: Avx2, dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
-    check_tile(dim, rows, points, out);
+pub(crate) fn dot_tile(_: Avx2, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
+    let dim = check_tile(rows, points, out);
     // SAFETY: the `Avx2` argument proves the CPU has it.
     unsafe { dot_tile_inner(dim, rows, points, out) }
 }
 
 #[target_feature(enable = "avx2,fma")]
-fn dot_tile_inner(dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
+fn dot_tile_inner(dim: usize, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
     let width = points.len() / dim;
-    for (r, pair) in rows.chunks(2 * dim).enumerate() {
+    for (r, pair) in rows.chunks(2).enumerate() {
         for (p, others) in points.chunks(2 * dim).enumerate() {
             // An odd last row or point is taken twice.
-            let (row, point) = (&pair[pair.len() - dim..], &others[others.len() - dim..]);
-            let sums = tile(dim, [&pair[..dim], row], [&others[..dim], point]);
-            for i in 0..pair.len() / dim {
+            let point = &others[others.len() - dim..];
+            let sums = tile(dim, [pair[0], pair[pair.len() - 1]], [&others[..dim], point]);
+            for i in 0..pair.len() {
                 for j in 0..others.len() / dim {
                     out[(2 * r + i) * width + 2 * p + j] = sums[i][j];
                 }

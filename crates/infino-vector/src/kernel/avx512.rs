@@ -239,20 +239,21 @@ fn dot_i8_inner(query: &[i8], rows: &[u8], out: &mut [i32]) {
     scalar::dot_i8(query, groups.remainder(), outs.into_remainder());
 }
 
-pub(crate) fn dot_tile(_: Avx512, dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
-    check_tile(dim, rows, points, out);
+pub(crate) fn dot_tile(_: Avx512, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
+    let dim = check_tile(rows, points, out);
     // SAFETY: the `Avx512` argument proves the CPU has it.
     unsafe { dot_tile_inner(dim, rows, points, out) }
 }
 
 #[target_feature(enable = "avx512f,fma")]
-fn dot_tile_inner(dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
+fn dot_tile_inner(dim: usize, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
     let width = points.len() / dim;
-    for (r, four) in rows.chunks(4 * dim).enumerate() {
+    for (r, four) in rows.chunks(4).enumerate() {
         for (p, others) in points.chunks(4 * dim).enumerate() {
-            let (height, breadth) = (four.len() / dim, others.len() / dim);
+            let (height, breadth) = (four.len(), others.len() / dim);
             let corner = 4 * r * width + 4 * p;
             if height == 4 && breadth == 4 {
+                let four = four.try_into().expect("four rows");
                 let sums = tile(dim, four, others);
                 for (i, sums) in sums.iter().enumerate() {
                     for (j, &sum) in sums.iter().enumerate() {
@@ -263,7 +264,7 @@ fn dot_tile_inner(dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
             }
             for i in 0..height {
                 for j in 0..breadth {
-                    let (row, point) = (&four[i * dim..][..dim], &others[j * dim..][..dim]);
+                    let (row, point) = (four[i], &others[j * dim..][..dim]);
                     let sum = (0..dim).step_by(16).fold(_mm512_setzero_ps(), |sum, at| {
                         _mm512_fmadd_ps(floats(row, at), floats(point, at), sum)
                     });
@@ -277,14 +278,14 @@ fn dot_tile_inner(dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
 /// The lane sums of four rows with four points.
 #[target_feature(enable = "avx512f,fma")]
 #[inline]
-fn tile(dim: usize, rows: &[f32], points: &[f32]) -> [[__m512; 4]; 4] {
+fn tile(dim: usize, rows: &[&[f32]; 4], points: &[f32]) -> [[__m512; 4]; 4] {
     let mut sums = [[_mm512_setzero_ps(); 4]; 4];
-    let at = |four: &[f32], i: usize, at: usize| floats(&four[i * dim..][..dim], at);
+    let rows = rows.map(|row| &row[..dim]);
+    let at = |i: usize, at: usize| floats(&points[i * dim..][..dim], at);
     for lane in (0..dim).step_by(16) {
-        let points =
-            [at(points, 0, lane), at(points, 1, lane), at(points, 2, lane), at(points, 3, lane)];
-        for (i, sums) in sums.iter_mut().enumerate() {
-            let row = at(rows, i, lane);
+        let points = [at(0, lane), at(1, lane), at(2, lane), at(3, lane)];
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            let row = floats(row, lane);
             for (sum, point) in sums.iter_mut().zip(points) {
                 *sum = _mm512_fmadd_ps(row, point, *sum);
             }

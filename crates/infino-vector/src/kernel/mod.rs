@@ -73,7 +73,7 @@ dispatch! {
 }
 dispatch! {
     /// See [`scalar::dot_tile`].
-    dot_tile(dim: usize, rows: &[f32], points: &[f32], out: &mut [f32])
+    dot_tile(rows: &[&[f32]], points: &[f32], out: &mut [f32])
 }
 dispatch! {
     /// See [`scalar::hadamard`].

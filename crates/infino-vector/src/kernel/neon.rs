@@ -101,8 +101,8 @@ pub(crate) fn l2_sq(_: Neon, query: &[f32], code: &[u8], step: f32) -> f32 {
     scalar::l2_sq(query, code, step)
 }
 
-pub(crate) fn dot_tile(_: Neon, dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
-    scalar::dot_tile(dim, rows, points, out);
+pub(crate) fn dot_tile(_: Neon, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
+    scalar::dot_tile(rows, points, out);
 }
 
 pub(crate) fn hadamard(_: Neon, x: &mut [f32]) {

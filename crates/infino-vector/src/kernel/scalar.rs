@@ -139,11 +139,10 @@ pub(crate) fn dot_i8(query: &[i8], rows: &[u8], out: &mut [i32]) {
     }
 }
 
-/// Inner products of each of `rows` with each of `points`; those of a row follow each other in `out`.
-pub(crate) fn dot_tile(dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]) {
-    check_tile(dim, rows, points, out);
-    let width = points.len() / dim;
-    for (row, out) in rows.chunks_exact(dim).zip(out.chunks_exact_mut(width)) {
+/// Inner products of each of `rows` with each of `points`, which follow each other; those of a row follow each other in `out`.
+pub(crate) fn dot_tile(rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
+    let dim = check_tile(rows, points, out);
+    for (row, out) in rows.iter().zip(out.chunks_exact_mut((points.len() / dim).max(1))) {
         for (point, out) in points.chunks_exact(dim).zip(out) {
             let mut sums = [0.0; TILE_LANES];
             for i in 0..dim {
@@ -154,9 +153,13 @@ pub(crate) fn dot_tile(dim: usize, rows: &[f32], points: &[f32], out: &mut [f32]
     }
 }
 
-pub(super) fn check_tile(dim: usize, rows: &[f32], points: &[f32], out: &[f32]) {
-    assert!(dim > 0 && rows.len().is_multiple_of(dim) && points.len().is_multiple_of(dim));
-    assert_eq!(out.len(), rows.len() / dim * (points.len() / dim), "one product a pair");
+/// The dimension of a product of tiles.
+pub(super) fn check_tile(rows: &[&[f32]], points: &[f32], out: &[f32]) -> usize {
+    let dim = rows.first().map_or(1, |row| row.len());
+    assert!(dim > 0 && points.len().is_multiple_of(dim), "vectors share a dimension");
+    assert!(rows.iter().all(|row| row.len() == dim), "vectors share a dimension");
+    assert_eq!(out.len(), rows.len() * (points.len() / dim), "one product a pair");
+    dim
 }
 
 /// The Walsh–Hadamard transform without its factor 1 / √len; the length is a power of two from 8.

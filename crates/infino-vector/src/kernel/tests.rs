@@ -98,11 +98,12 @@ fn tiles_agree() {
     for dim in [1, 16, 19, 40, 384] {
         for (height, breadth) in [(1, 1), (4, 4), (5, 3), (9, 14)] {
             let rows = floats(&mut random, height * dim);
+            let rows: Vec<&[f32]> = rows.chunks_exact(dim).collect();
             let points = floats(&mut random, breadth * dim);
             macro_rules! run {
                 ($module:ident, $($cpu:ident,)?) => {{
                     let mut out = vec![0.0; height * breadth];
-                    $module::dot_tile($($cpu,)? dim, &rows, &points, &mut out);
+                    $module::dot_tile($($cpu,)? &rows, &points, &mut out);
                     out
                 }};
             }

@@ -28,23 +28,23 @@ impl<'a> Assigner<'a> {
             return Self { centroids, groups: Vec::new(), heads: Centroids::new(dim, Vec::new()) };
         }
         let mut random = SplitMix64::new(seed, PURPOSE);
-        let heads = flat(dim, &centroids.points, centroids.len().isqrt(), &mut random);
-        let groups = members(heads.len(), &assign_all(&heads, &centroids.points))
+        let points: Vec<&[f32]> = centroids.points.chunks_exact(dim).collect();
+        let heads = flat(dim, &points, centroids.len().isqrt(), &mut random);
+        let groups = members(heads.len(), &assign_all(&heads, &points))
             .into_iter()
             .map(|ids| {
-                let points = Centroids::new(dim, centroids.gather(&centroids.points, &ids));
-                Group { ids, points }
+                let near: Vec<&[f32]> = ids.iter().map(|&id| points[id as usize]).collect();
+                Group { ids, points: Centroids::new(dim, near.concat()) }
             })
             .collect();
         Self { centroids, groups, heads }
     }
 
     /// The nearest list of each row, among those of its nearest groups.
-    pub(crate) fn assign(&self, rows: &[f32]) -> Vec<u32> {
+    pub(crate) fn assign(&self, rows: &[&[f32]]) -> Vec<u32> {
         if self.groups.is_empty() {
             return assign_all(self.centroids, rows);
         }
-        let dim = self.centroids.dim;
         let mut visitors = vec![Vec::new(); self.groups.len()];
         for (row, groups) in self.nearest_groups(rows).into_iter().enumerate() {
             groups.into_iter().for_each(|group| visitors[group as usize].push(row as u32));
@@ -55,14 +55,15 @@ impl<'a> Assigner<'a> {
             .zip(&visitors)
             .map(|(group, visitors)| {
                 let near = visitors.par_chunks(4 * TILE_ROWS).flat_map_iter(|visitors| {
-                    let rows = self.centroids.gather(rows, visitors);
+                    let rows: Vec<&[f32]> =
+                        visitors.iter().map(|&row| rows[row as usize]).collect();
                     group.points.nearest(&rows)
                 });
                 near.map(|(distance, i)| (distance, group.ids.get(i as usize).map_or(0, |&id| id)))
                     .collect()
             })
             .collect();
-        let mut best = vec![(f32::INFINITY, 0); rows.len() / dim];
+        let mut best = vec![(f32::INFINITY, 0); rows.len()];
         for (found, visitors) in found.into_iter().zip(&visitors) {
             for (near, &row) in found.into_iter().zip(visitors) {
                 let best = &mut best[row as usize];
@@ -74,11 +75,10 @@ impl<'a> Assigner<'a> {
         best.into_iter().map(|(_, id)| id).collect()
     }
 
-    fn nearest_groups(&self, rows: &[f32]) -> Vec<[u32; GROUPS_VISITED]> {
-        rows.par_chunks(TILE_ROWS * self.centroids.dim)
+    fn nearest_groups(&self, rows: &[&[f32]]) -> Vec<[u32; GROUPS_VISITED]> {
+        rows.par_chunks(TILE_ROWS)
             .flat_map_iter(|rows| {
-                let mut nearest =
-                    vec![[(f32::INFINITY, 0); GROUPS_VISITED]; rows.len() / self.centroids.dim];
+                let mut nearest = vec![[(f32::INFINITY, 0); GROUPS_VISITED]; rows.len()];
                 self.heads.visit(rows, |row, id, distance| {
                     let nearest = &mut nearest[row];
                     if distance < nearest[GROUPS_VISITED - 1].0 && !self.groups[id].ids.is_empty() {

@@ -51,8 +51,8 @@ impl Centroids {
     }
 
     /// The nearest point of each row, and `‖c‖² − 2 ⟨row, c⟩` of it; the lower id if two are as near.
-    fn nearest(&self, rows: &[f32]) -> Vec<(f32, u32)> {
-        let mut best = vec![(f32::INFINITY, 0); rows.len() / self.dim];
+    fn nearest(&self, rows: &[&[f32]]) -> Vec<(f32, u32)> {
+        let mut best = vec![(f32::INFINITY, 0); rows.len()];
         self.visit(rows, |row, id, distance| {
             if distance < best[row].0 {
                 best[row] = (distance, id as u32);
@@ -62,13 +62,13 @@ impl Centroids {
     }
 
     /// Calls `see` with each row, each point in ascending order, and `‖c‖² − 2 ⟨row, c⟩`.
-    fn visit(&self, rows: &[f32], mut see: impl FnMut(usize, usize, f32)) {
+    fn visit(&self, rows: &[&[f32]], mut see: impl FnMut(usize, usize, f32)) {
         let mut products = vec![0.0; TILE_ROWS * TILE_ROWS];
-        for (r, rows) in rows.chunks(TILE_ROWS * self.dim).enumerate() {
+        for (r, rows) in rows.chunks(TILE_ROWS).enumerate() {
             for (p, points) in self.points.chunks(TILE_ROWS * self.dim).enumerate() {
-                let (height, width) = (rows.len() / self.dim, points.len() / self.dim);
+                let (height, width) = (rows.len(), points.len() / self.dim);
                 let products = &mut products[..height * width];
-                kernel::dot_tile(self.dim, rows, points, products);
+                kernel::dot_tile(rows, points, products);
                 for (i, products) in products.chunks_exact(width).enumerate() {
                     for (j, product) in products.iter().enumerate() {
                         let id = p * TILE_ROWS + j;
@@ -80,36 +80,28 @@ impl Centroids {
     }
 
     /// Moves each point to the mean of its rows; one without rows stays.
-    pub(crate) fn update(&self, rows: &[f32], lists: &[u32]) -> Self {
+    pub(crate) fn update(&self, rows: &[&[f32]], lists: &[u32]) -> Self {
         let mut points = self.points.clone();
         points.par_chunks_exact_mut(self.dim).zip(&members(self.len(), lists)).for_each(
             |(point, members)| {
                 if !members.is_empty() {
-                    mean(members.iter().map(|&row| self.row(rows, row)), point);
+                    mean(members.iter().map(|&row| rows[row as usize]), point);
                 }
             },
         );
         Self::new(self.dim, points)
     }
-
-    fn row<'a>(&self, rows: &'a [f32], row: u32) -> &'a [f32] {
-        &rows[row as usize * self.dim..][..self.dim]
-    }
-
-    fn gather(&self, rows: &[f32], ids: &[u32]) -> Vec<f32> {
-        ids.iter().flat_map(|&id| self.row(rows, id)).copied().collect()
-    }
 }
 
 /// At most `count` centroids of `sample`, depending on nothing but these and the seed.
-pub(crate) fn train(dim: usize, sample: &[f32], count: usize, seed: u64) -> Centroids {
+pub(crate) fn train(dim: usize, sample: &[&[f32]], count: usize, seed: u64) -> Centroids {
     let mut random = SplitMix64::new(seed, PURPOSE);
     if count <= FLAT_MAX {
         return flat(dim, sample, count, &mut random);
     }
     let groups = count.isqrt();
-    let few = random.sample(sample.len() / dim, groups * ROWS_PER_GROUP);
-    let few: Vec<f32> = few.iter().flat_map(|&row| &sample[row * dim..][..dim]).copied().collect();
+    let few = random.sample(sample.len(), groups * ROWS_PER_GROUP);
+    let few: Vec<&[f32]> = few.into_iter().map(|row| sample[row]).collect();
     let coarse = flat(dim, &few, groups, &mut random);
     let members = members(coarse.len(), &assign_all(&coarse, sample));
     let counts = share(count, &members);
@@ -119,7 +111,7 @@ pub(crate) fn train(dim: usize, sample: &[f32], count: usize, seed: u64) -> Cent
         .zip(counts)
         .zip(seeds)
         .map(|((members, count), seed)| {
-            let rows = coarse.gather(sample, members);
+            let rows: Vec<&[f32]> = members.iter().map(|&row| sample[row as usize]).collect();
             flat(dim, &rows, count, &mut SplitMix64::new(seed, PURPOSE)).points
         })
         .collect();
@@ -132,9 +124,14 @@ pub(crate) fn train(dim: usize, sample: &[f32], count: usize, seed: u64) -> Cent
 }
 
 /// Lloyd's algorithm from rows drawn at random.
-pub(crate) fn flat(dim: usize, rows: &[f32], count: usize, random: &mut SplitMix64) -> Centroids {
-    let starts = random.sample(rows.len() / dim, count);
-    let points = starts.iter().flat_map(|&row| &rows[row * dim..][..dim]).copied().collect();
+pub(crate) fn flat(
+    dim: usize,
+    rows: &[&[f32]],
+    count: usize,
+    random: &mut SplitMix64,
+) -> Centroids {
+    let starts = random.sample(rows.len(), count);
+    let points = starts.into_iter().map(|row| rows[row]).collect::<Vec<_>>().concat();
     let mut centroids = Centroids::new(dim, points);
     for _ in 0..ROUNDS {
         let lists = assign_all(&centroids, rows);
@@ -144,8 +141,8 @@ pub(crate) fn flat(dim: usize, rows: &[f32], count: usize, random: &mut SplitMix
 }
 
 /// The nearest of all centroids to each row.
-pub(crate) fn assign_all(centroids: &Centroids, rows: &[f32]) -> Vec<u32> {
-    rows.par_chunks(TILE_ROWS * centroids.dim)
+pub(crate) fn assign_all(centroids: &Centroids, rows: &[&[f32]]) -> Vec<u32> {
+    rows.par_chunks(TILE_ROWS)
         .flat_map_iter(|rows| centroids.nearest(rows).into_iter().map(|(_, id)| id))
         .collect()
 }

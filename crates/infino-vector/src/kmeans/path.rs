@@ -6,7 +6,7 @@ use crate::kernel;
 
 /// From the first list, always to the nearest one left: lists that a query visits then stand together, so that fewer
 /// ranges cover them.
-pub(crate) fn path(points: &[Vec<f32>]) -> Vec<usize> {
+pub(crate) fn path(points: &[&[f32]]) -> Vec<usize> {
     let mut left: Vec<usize> = (0..points.len()).collect();
     let mut path = Vec::with_capacity(points.len());
     let mut at = 0;
@@ -16,7 +16,7 @@ pub(crate) fn path(points: &[Vec<f32>]) -> Vec<usize> {
         let nearest = left
             .par_iter()
             .with_min_len(512)
-            .map(|&other| (kernel::l2(&points[id], &points[other]), other))
+            .map(|&other| (kernel::l2(points[id], points[other]), other))
             .enumerate()
             .min_by(|(_, a), (_, b)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         at = nearest.map_or(0, |(at, _)| at);

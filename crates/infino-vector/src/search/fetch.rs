@@ -7,6 +7,7 @@ use bytes::Bytes;
 use infino_format::schema::RerankCodec;
 use infino_format::{DocId, DocSet, Fetch, FormatError, Step};
 
+use super::ranges::{Read, close_gaps, runs};
 use super::rerank::Scorer;
 use super::route::Route;
 use super::scan::{Candidate, Candidates};
@@ -16,16 +17,22 @@ use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
 use crate::positions::Positions;
 use crate::{Neighbor, SearchParams, VectorError};
 
+/// Bytes between the payload of two candidates that may be read in vain to save a range.
+const PAYLOAD_SPARE: u64 = 4 << 20;
+
 /// A search in progress; see [`crate::IvfIndex::search`].
 ///
-/// It asks for the lists it visits in one round, adjacent ones as one range, for more of them only while rows are
-/// missing, and for the payload of its candidates in one more.
+/// It asks for the lists it visits in one round, near ones as one range, for more of them only while rows are missing,
+/// and for the payload of its candidates in one more, or two where the estimates of the first few were far off. The
+/// answer is that of [`crate::IvfIndex::search_resident`].
 pub struct Search {
     inner: Arc<Inner>,
     query: Query,
     k: usize,
     allowed: Option<DocSet>,
     state: State,
+    /// The ranges asked for last.
+    asked: Vec<Range<u64>>,
 }
 
 enum State {
@@ -37,21 +44,18 @@ enum State {
         ids: Vec<u32>,
         visited: usize,
     },
-    /// Waiting for the payload of candidates, which come most promising first.
+    /// Waiting for the payload of candidates, which come most promising first; some may have been read before.
     Payload {
         candidates: Vec<Candidate>,
-        groups: Vec<Range<u32>>,
+        read: Vec<Read>,
     },
-    /// Waiting for the positions of the rows allowed, in these runs of groups.
-    Positions {
-        groups: Vec<Range<u32>>,
-    },
+    /// Waiting for the positions of the rows allowed.
+    Positions(Positions),
     /// Waiting for all lists.
     AllLists,
     /// Waiting for the payload of every row that counts.
     AllPayload {
         rows: Vec<(u32, DocId)>,
-        groups: Vec<Range<u32>>,
     },
     Ended,
 }
@@ -65,7 +69,14 @@ impl Search {
     ) -> Result<Self, VectorError> {
         let query = Query::new(&inner, query, params)?;
         let plan = Plan::new(&inner.layout, params, allowed.as_ref());
-        Ok(Self { inner, query, k: params.k, allowed, state: State::Start(plan) })
+        let state = State::Start(plan);
+        Ok(Self { inner, query, k: params.k, allowed, state, asked: Vec::new() })
+    }
+
+    fn ask(&mut self, state: State, ranges: Vec<Range<u64>>) -> Step<Vec<Neighbor>> {
+        self.state = state;
+        self.asked.clone_from(&ranges);
+        Step::Ranges(ranges)
     }
 
     fn ask_lists(
@@ -77,10 +88,11 @@ impl Search {
     ) -> Step<Vec<Neighbor>> {
         let mut ids = route.take(wanted).to_vec();
         ids.sort_unstable();
-        let ranges = merge(ids.iter().map(|&id| self.inner.layout.list_range(id as usize)));
+        let ranges: Vec<_> =
+            ids.iter().map(|&id| self.inner.layout.list_range(id as usize)).collect();
+        let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         let visited = visited + ids.len();
-        self.state = State::Lists { route, candidates, ids, visited };
-        Step::Ranges(ranges)
+        self.ask(State::Lists { route, candidates, ids, visited }, close_gaps(ranges, bytes / 5))
     }
 
     fn scan(
@@ -89,16 +101,12 @@ impl Search {
         mut candidates: Candidates,
         ids: &[u32],
         visited: usize,
-        bytes: &[Bytes],
+        read: &Read,
     ) -> Result<Step<Vec<Neighbor>>, VectorError> {
         let inner = self.inner.clone();
         let layout = &inner.layout;
-        let ranges = merge(ids.iter().map(|&id| layout.list_range(id as usize)));
-        let read = Read::new(&ranges, bytes)?;
         for &id in ids {
-            let entry = &layout.lists[id as usize];
-            let bytes = read.slice(&layout.list_range(id as usize));
-            let list = ListBytes::new(bytes, entry.rows, layout.header.dim, false)?;
+            let list = list(layout, read, id as usize)?;
             candidates.scan(layout, &self.query, id as usize, &list, self.allowed.as_ref());
         }
         if candidates.len() < self.k && visited < layout.lists.len() {
@@ -109,27 +117,103 @@ impl Search {
             return Ok(Step::Done(shortlist.by_estimate(layout, self.k)));
         }
         shortlist.sort();
-        let candidates: Vec<_> = shortlist.rows().to_vec();
-        let mut groups: Vec<u32> =
-            candidates.iter().map(|candidate| candidate.position / GROUP_ROWS).collect();
-        groups.sort_unstable();
-        let groups = runs(groups.into_iter());
-        if groups.is_empty() {
+        let promising = shortlist.promising(self.k);
+        let candidates = shortlist.into_rows();
+        if candidates.is_empty() {
             return Ok(Step::Done(Vec::new()));
         }
-        let ranges = group_ranges(layout, &groups);
-        self.state = State::Payload { candidates, groups };
-        Ok(Step::Ranges(ranges))
+        let ranges = self.payload_ranges(candidates[..promising].iter().map(|row| row.position));
+        Ok(self.ask(State::Payload { candidates, read: Vec::new() }, ranges))
     }
 
-    fn all_rows(&mut self, bytes: &[Bytes]) -> Result<Step<Vec<Neighbor>>, VectorError> {
+    /// Scores candidates until no other can be among the nearest, or the payload of one is missing.
+    fn rerank(
+        &mut self,
+        candidates: Vec<Candidate>,
+        read: Vec<Read>,
+    ) -> Result<Step<Vec<Neighbor>>, VectorError> {
+        let inner = self.inner.clone();
+        let layout = &inner.layout;
+        let mut scorer = Scorer::new(layout, &self.query, self.k);
+        let mut missing = Vec::new();
+        for candidate in &candidates {
+            if scorer.rules_out(candidate) {
+                break;
+            }
+            let mut payload = None;
+            for read in &read {
+                payload = payload.or(read.payload(layout, candidate.position)?);
+            }
+            match payload {
+                Some(payload) => {
+                    let step = layout.lists[candidate.list as usize].step;
+                    scorer.score(candidate.doc, step, payload);
+                }
+                None => missing.push(candidate.position),
+            }
+        }
+        if missing.is_empty() {
+            return Ok(Step::Done(scorer.finish()));
+        }
+        let ranges = self.payload_ranges(missing.into_iter());
+        Ok(self.ask(State::Payload { candidates, read }, ranges))
+    }
+
+    fn payload_ranges(&self, positions: impl Iterator<Item = u32>) -> Vec<Range<u64>> {
         let layout = &self.inner.layout;
-        let codes = layout.open_len..layout.codes_end;
-        let read = Read::new(std::slice::from_ref(&codes), bytes)?;
+        let mut groups: Vec<u32> = positions.map(|position| position / GROUP_ROWS).collect();
+        groups.sort_unstable();
+        let ranges = runs(groups.into_iter())
+            .into_iter()
+            .map(|run| layout.group_range(run.start).start..layout.group_range(run.end - 1).end)
+            .collect();
+        close_gaps(ranges, PAYLOAD_SPARE)
+    }
+
+    fn ask_positions(&mut self, positions: Positions) -> Step<Vec<Neighbor>> {
+        let groups = runs(self.entries(&positions).map(|(_, group)| group));
+        let ranges: Vec<_> = groups
+            .into_iter()
+            .map(|run| {
+                positions.group_range(run.start).start..positions.group_range(run.end - 1).end
+            })
+            .collect();
+        if ranges.is_empty() {
+            return Step::Done(Vec::new());
+        }
+        self.ask(State::Positions(positions), close_gaps(ranges, positions.len()))
+    }
+
+    /// The rows allowed, and the group of positions that each is in.
+    fn entries(&self, positions: &Positions) -> impl Iterator<Item = (DocId, u32)> {
+        let docs = self.allowed.iter().flat_map(|allowed| allowed.iter());
+        docs.map_while(|doc| Some((doc, positions.group_of(doc)?)))
+    }
+
+    fn allowed_rows(
+        &mut self,
+        positions: Positions,
+        read: &Read,
+    ) -> Result<Step<Vec<Neighbor>>, VectorError> {
+        let mut rows = Vec::new();
+        let mut verified = None;
+        for (doc, group) in self.entries(&positions) {
+            let bytes = read.slice(&positions.group_range(group)).ok_or_else(unread)?;
+            if verified != Some(group) {
+                verify_tail("vector positions", bytes)?;
+                verified = Some(group);
+            }
+            rows.extend(positions.read(bytes, doc).map(|position| (position, doc)));
+        }
+        rows.sort_unstable();
+        Ok(self.ask_payload(rows))
+    }
+
+    fn all_rows(&mut self, read: &Read) -> Result<Step<Vec<Neighbor>>, VectorError> {
+        let layout = &self.inner.layout;
         let mut rows = Vec::new();
         for (id, entry) in layout.lists.iter().enumerate() {
-            let bytes = read.slice(&layout.list_range(id));
-            let list = ListBytes::new(bytes, entry.rows, layout.header.dim, false)?;
+            let list = list(layout, read, id)?;
             for i in 0..entry.rows {
                 let doc = list.doc(i as usize);
                 if self.allowed.as_ref().is_none_or(|allowed| allowed.contains(doc)) {
@@ -140,50 +224,24 @@ impl Search {
         Ok(self.ask_payload(rows))
     }
 
-    fn ask_positions(&mut self, positions: &Positions) -> Step<Vec<Neighbor>> {
-        let docs = self.allowed.iter().flat_map(|allowed| allowed.iter());
-        let groups = runs(docs.map_while(|doc| positions.group_of(doc)));
-        if groups.is_empty() {
-            return Step::Done(Vec::new());
-        }
-        let ranges = position_ranges(positions, &groups);
-        self.state = State::Positions { groups };
-        Step::Ranges(ranges)
-    }
-
-    fn allowed_rows(
-        &mut self,
-        groups: &[Range<u32>],
-        bytes: &[Bytes],
-    ) -> Result<Step<Vec<Neighbor>>, VectorError> {
-        let layout = &self.inner.layout;
-        let Some(positions) = layout.positions else { return Ok(Step::Done(Vec::new())) };
-        let ranges = position_ranges(&positions, groups);
-        let read = Read::new(&ranges, bytes)?;
-        for group in groups.iter().cloned().flatten() {
-            verify_tail("vector positions", read.slice(&positions.group_range(group)))?;
-        }
-        let docs = self.allowed.iter().flat_map(|allowed| allowed.iter());
-        let mut rows: Vec<(u32, DocId)> = docs
-            .map_while(|doc| Some((doc, positions.group_of(doc)?)))
-            .filter_map(|(doc, group)| {
-                let group = read.slice(&positions.group_range(group));
-                Some((positions.read(group, doc)?, doc))
-            })
-            .collect();
-        rows.sort_unstable();
-        Ok(self.ask_payload(rows))
-    }
-
     /// `rows` are positions, ascending, and row numbers.
     fn ask_payload(&mut self, rows: Vec<(u32, DocId)>) -> Step<Vec<Neighbor>> {
         if rows.is_empty() {
             return Step::Done(Vec::new());
         }
-        let groups = runs(rows.iter().map(|&(position, _)| position / GROUP_ROWS));
-        let ranges = group_ranges(&self.inner.layout, &groups);
-        self.state = State::AllPayload { rows, groups };
-        Step::Ranges(ranges)
+        let ranges = self.payload_ranges(rows.iter().map(|&(position, _)| position));
+        self.ask(State::AllPayload { rows }, ranges)
+    }
+
+    fn score_all(&self, rows: &[(u32, DocId)], read: &Read) -> Result<Vec<Neighbor>, VectorError> {
+        let layout = &self.inner.layout;
+        let mut scorer = Scorer::new(layout, &self.query, self.k);
+        for &(position, doc) in rows {
+            let step = layout.lists[layout.list_of(position)].step;
+            let payload = read.payload(layout, position)?.ok_or_else(unread)?;
+            scorer.score(doc, step, payload);
+        }
+        Ok(scorer.finish())
     }
 }
 
@@ -192,143 +250,45 @@ impl Fetch for Search {
     type Error = VectorError;
 
     fn step(&mut self, bytes: Vec<Bytes>) -> Result<Step<Self::Output>, Self::Error> {
+        let state = std::mem::replace(&mut self.state, State::Ended);
+        let read = Read::new(std::mem::take(&mut self.asked), bytes)?;
         let inner = self.inner.clone();
         let layout = &inner.layout;
-        match std::mem::replace(&mut self.state, State::Ended) {
+        match state {
             State::Start(Plan::Nothing) => Ok(Step::Done(Vec::new())),
-            State::Start(Plan::All) => {
-                if let Some(positions) = layout.positions.filter(|_| self.allowed.is_some()) {
-                    return Ok(self.ask_positions(&positions));
+            State::Start(Plan::All) => match layout.positions {
+                Some(positions) if self.allowed.is_some() => Ok(self.ask_positions(positions)),
+                _ => {
+                    let codes = layout.open_len..layout.codes_end;
+                    Ok(self.ask(State::AllLists, Vec::from_iter([codes])))
                 }
-                self.state = State::AllLists;
-                let codes = layout.open_len..layout.codes_end;
-                Ok(Step::Ranges(Vec::from_iter([codes])))
-            }
+            },
             State::Start(Plan::Probe { lists }) => {
                 let route = Route::new(layout, &self.query);
                 let candidates = Candidates::new(layout, self.k);
                 Ok(self.ask_lists(route, candidates, 0, lists))
             }
             State::Lists { route, candidates, ids, visited } => {
-                self.scan(route, candidates, &ids, visited, &bytes)
+                self.scan(route, candidates, &ids, visited, &read)
             }
-            State::Payload { candidates, groups } => {
-                let payload = Payload::new(layout, groups, &bytes)?;
-                let mut scorer = Scorer::new(layout, &self.query, self.k);
-                for candidate in &candidates {
-                    if scorer.rules_out(candidate) {
-                        break;
-                    }
-                    let step = layout.lists[candidate.list as usize].step;
-                    scorer.score(candidate.doc, step, payload.row(candidate.position));
-                }
-                Ok(Step::Done(scorer.finish()))
+            State::Payload { candidates, read: mut before } => {
+                before.push(read);
+                self.rerank(candidates, before)
             }
-            State::Positions { groups } => self.allowed_rows(&groups, &bytes),
-            State::AllLists => self.all_rows(&bytes),
-            State::AllPayload { rows, groups } => {
-                let payload = Payload::new(layout, groups, &bytes)?;
-                let mut scorer = Scorer::new(layout, &self.query, self.k);
-                for &(position, doc) in &rows {
-                    let step = layout.lists[layout.list_of(position)].step;
-                    scorer.score(doc, step, payload.row(position));
-                }
-                Ok(Step::Done(scorer.finish()))
-            }
+            State::Positions(positions) => self.allowed_rows(positions, &read),
+            State::AllLists => self.all_rows(&read),
+            State::AllPayload { rows } => Ok(Step::Done(self.score_all(&rows, &read)?)),
             State::Ended => Err(VectorError::query("the search has ended; start another")),
         }
     }
 }
 
-/// Ranges in ascending order, adjacent ones as one.
-fn merge(ranges: impl Iterator<Item = Range<u64>>) -> Vec<Range<u64>> {
-    let mut merged: Vec<Range<u64>> = Vec::new();
-    for range in ranges {
-        match merged.last_mut() {
-            Some(last) if last.end == range.start => last.end = range.end,
-            _ => merged.push(range),
-        }
-    }
-    merged
+fn list<'a>(layout: &Layout, read: &'a Read, id: usize) -> Result<ListBytes<'a>, FormatError> {
+    let bytes = read.slice(&layout.list_range(id)).ok_or_else(unread)?;
+    ListBytes::new(bytes, layout.lists[id].rows, layout.header.dim, false)
 }
 
-/// Ascending numbers, repeated or not, as runs.
-fn runs(numbers: impl Iterator<Item = u32>) -> Vec<Range<u32>> {
-    let mut runs: Vec<Range<u32>> = Vec::new();
-    for number in numbers {
-        match runs.last_mut() {
-            Some(last) if number < last.end => {}
-            Some(last) if number == last.end => last.end += 1,
-            _ => runs.push(number..number + 1),
-        }
-    }
-    runs
-}
-
-fn position_ranges(positions: &Positions, runs: &[Range<u32>]) -> Vec<Range<u64>> {
-    runs.iter()
-        .map(|run| positions.group_range(run.start).start..positions.group_range(run.end - 1).end)
-        .collect()
-}
-
-fn group_ranges(layout: &Layout, runs: &[Range<u32>]) -> Vec<Range<u64>> {
-    runs.iter()
-        .map(|run| layout.group_range(run.start).start..layout.group_range(run.end - 1).end)
-        .collect()
-}
-
-/// The bytes of a round.
-struct Read<'a> {
-    ranges: &'a [Range<u64>],
-    bytes: &'a [Bytes],
-}
-
-impl<'a> Read<'a> {
-    fn new(ranges: &'a [Range<u64>], bytes: &'a [Bytes]) -> Result<Self, FormatError> {
-        let read: Vec<_> = bytes.iter().map(|bytes| bytes.len() as u64).collect();
-        let asked: Vec<_> = ranges.iter().map(|range| range.end - range.start).collect();
-        if read != asked {
-            let problem = format!("ranges of {asked:?} bytes were asked for, {read:?} came");
-            return Err(FormatError::invalid("vector index", problem));
-        }
-        Ok(Self { ranges, bytes })
-    }
-
-    /// A part of one of the ranges.
-    fn slice(&self, part: &Range<u64>) -> &'a [u8] {
-        let i = self.ranges.partition_point(|range| range.end < part.end);
-        let at = (part.start - self.ranges[i].start) as usize;
-        &self.bytes[i][at..at + (part.end - part.start) as usize]
-    }
-}
-
-/// Payload groups of a round, verified.
-struct Payload<'a> {
-    layout: &'a Layout,
-    groups: Vec<Range<u32>>,
-    bytes: &'a [Bytes],
-}
-
-impl<'a> Payload<'a> {
-    fn new(
-        layout: &'a Layout,
-        groups: Vec<Range<u32>>,
-        bytes: &'a [Bytes],
-    ) -> Result<Self, FormatError> {
-        let ranges = group_ranges(layout, &groups);
-        let read = Read::new(&ranges, bytes)?;
-        for group in groups.iter().cloned().flatten() {
-            verify_tail("vector payload", read.slice(&layout.group_range(group)))?;
-        }
-        Ok(Self { layout, groups, bytes })
-    }
-
-    fn row(&self, position: u32) -> &'a [u8] {
-        let group = position / GROUP_ROWS;
-        let run = self.groups.partition_point(|run| run.end <= group);
-        let first = self.layout.group_range(self.groups[run].start).start;
-        let at = (self.layout.group_range(group).start - first) as usize
-            + (position % GROUP_ROWS) as usize * self.layout.stride();
-        &self.bytes[run][at..at + self.layout.stride()]
-    }
+/// Ranges come from the layout that the search is over, so this says that the layout contradicts itself.
+fn unread() -> FormatError {
+    FormatError::invalid("vector index", "a part lies outside the ranges that hold it")
 }

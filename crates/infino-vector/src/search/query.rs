@@ -4,7 +4,7 @@ use infino_format::schema::Metric;
 
 use crate::index::Inner;
 use crate::rabitq::QueryCode;
-use crate::spec::BOUND;
+use crate::spec::bound;
 use crate::{SearchParams, VectorError};
 
 /// The greatest `‖x‖²`: distances of such vectors stay finite.
@@ -32,19 +32,21 @@ impl Query {
     ) -> Result<Self, VectorError> {
         params.check()?;
         let header = &inner.layout.header;
+        let recall = params.target_recall.unwrap_or(header.target_recall);
+        let width = params.bound.unwrap_or_else(|| bound(recall));
         let scale = scale(header.metric, header.dim, query).map_err(VectorError::query)?;
         let mut rotated: Vec<f32> = query.iter().map(|x| x * scale).collect();
         inner.rotation.apply(&mut rotated);
         let code = QueryCode::new(&rotated);
         let norm2 = crate::kernel::dot(&rotated, &rotated);
-        Ok(Self { raw: query.to_vec(), rotated, code, norm2, width: params.bound })
+        Ok(Self { raw: query.to_vec(), rotated, code, norm2, width })
     }
 
     /// A row, rotated and scaled as it is stored.
     pub(crate) fn of_row(rotated: Vec<f32>) -> Self {
         let code = QueryCode::new(&rotated);
         let norm2 = crate::kernel::dot(&rotated, &rotated);
-        Self { raw: Vec::new(), rotated, code, norm2, width: BOUND }
+        Self { raw: Vec::new(), rotated, code, norm2, width: bound(1.0) }
     }
 }
 

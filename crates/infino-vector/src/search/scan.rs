@@ -114,6 +114,22 @@ impl Shortlist {
         &self.rows
     }
 
+    /// How many rows of the sorted list will most likely be scored: those whose bound does not pass the `k`th estimate,
+    /// with some room for its error.
+    pub(crate) fn promising(&self, k: usize) -> usize {
+        let mut expected: Vec<f32> =
+            self.rows.iter().map(|row| row.estimate + 0.5 * (row.estimate - row.lower)).collect();
+        if expected.len() <= 2 * k {
+            return expected.len();
+        }
+        let (_, &mut worst, _) = expected.select_nth_unstable_by(k - 1, f32::total_cmp);
+        self.rows.partition_point(|row| row.lower <= worst)
+    }
+
+    pub(crate) fn into_rows(self) -> Vec<Candidate> {
+        self.rows
+    }
+
     /// The `k` nearest by estimate.
     pub(crate) fn by_estimate(&self, layout: &Layout, k: usize) -> Vec<Neighbor> {
         let metric = layout.header.metric;

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use infino_format::{Action, Operation, SuperfileId};
-use infino_storage::Store;
+use infino_storage::fault::{Fault, Operation as StoreOperation, Rule};
+use infino_storage::{StorageError, Store};
 
 use crate::testing::*;
 use crate::*;
@@ -153,4 +154,84 @@ async fn a_change_that_cannot_be_is_refused_before_anything_is_sent() {
         assert!(matches!(outcome, Err(WalError::Invalid { .. })), "{outcome:?}");
     }
     assert_eq!(store.operations(), before);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tasks_of_many_logs_commit_side_by_side() {
+    let store = faulty(1);
+    create(&store).await;
+    let mut tasks = Vec::new();
+    for writer in 0..4 {
+        let log = open(&store).await;
+        for task in 0..8 {
+            let log = log.clone();
+            tasks.push(tokio::spawn(async move {
+                for i in 0..10 {
+                    let id = 1 + writer * 80 + task * 10 + i;
+                    log.commit(append(&log, id)).await.unwrap();
+                }
+            }));
+        }
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    check_exactly_once(&store, &(1..=320).collect()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_refuses_writes_leaves_nothing_unknown() {
+    let store = faulty(1);
+    let log = create(&store).await;
+    store.add(Rule::new(Fault::Deny).on([StoreOperation::Swap]));
+    let outcome = log.commit(append(&log, 1)).await;
+    let denied =
+        |outcome: &_| matches!(outcome, Err(WalError::Storage(StorageError::Denied { .. })));
+    assert!(denied(&outcome.map(drop)));
+    let elsewhere = Log::create(store.clone() as Arc<dyn Store>, "u", schema()).await;
+    assert!(denied(&elsewhere.map(drop)));
+    store.heal();
+    log.commit(append(&log, 2)).await.unwrap();
+    // A refusal that follows an unclear answer proves nothing.
+    store.add(Rule::new(Fault::FailAfter).on([StoreOperation::Swap]).times(1));
+    store.add(Rule::new(Fault::Deny).on([StoreOperation::Swap]));
+    store.add(Rule::new(Fault::Fail).on([StoreOperation::Get]));
+    let outcome = log.commit(append(&log, 3)).await;
+    assert!(matches!(outcome, Err(WalError::Unknown(_))), "{outcome:?}");
+    store.heal();
+    log.commit(append(&log, 4)).await.unwrap();
+    assert_eq!(added(&store).await, [2, 3, 4]);
+}
+
+#[tokio::test]
+async fn time_never_goes_back_whatever_the_clocks() {
+    let store = faulty(1);
+    create(&store).await;
+    let open = |now_ms| {
+        let options = LogOptions { now_ms, ..options() };
+        Log::open_with(store.clone() as Arc<dyn Store>, ROOT, options)
+    };
+    let (early, late) = (open(|| 1_000).await.unwrap(), open(|| 1 << 50).await.unwrap());
+    for id in 1..=3 {
+        early.commit(append(&early, id * 2)).await.unwrap();
+        late.commit(append(&late, id * 2 + 1)).await.unwrap();
+    }
+    let head = early.refresh().await.unwrap().head;
+    let records = early.since(&head, 0).await.unwrap();
+    assert!(records.is_sorted_by(|a, b| a.time_ms <= b.time_ms));
+    assert_eq!((records.len(), head.time_ms), (7, 1 << 50));
+}
+
+#[tokio::test]
+async fn a_group_larger_than_a_head_spills_to_segments() {
+    let store = faulty(1);
+    let log = create(&store).await;
+    let big = |at: usize| {
+        change(&log, Operation::Property).property(format!("k{at}"), Some("v".repeat(20_000)))
+    };
+    let commits = (0..100).map(|at| log.commit(big(at)));
+    futures::future::try_join_all(commits).await.unwrap();
+    let current = open(&store).await.current();
+    assert!(current.bytes.len() <= 160 * 1024 && tail::segments(&current.head.tail) > 5);
+    assert_eq!(log.since(&current.head, 0).await.unwrap().len(), 101);
 }

@@ -1,1 +1,3 @@
 mod commits;
+mod model;
+mod tails;

@@ -26,7 +26,6 @@ use infino_manifest::Snapshot;
 use infino_superfile::Superfile;
 use infino_table::{Table, query};
 use object_store::ObjectStore;
-use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use parquet::arrow::async_reader::AsyncFileReader;
 
 use crate::Error;
@@ -182,8 +181,10 @@ impl MorselPlanner for Opening {
             let superfile = files.table.file(&entry).await.map_err(external)?;
             let mut file = file.with_extension(Opened(superfile));
             if entry.deletes.is_some() {
-                let dead = query::dead_rows(&files.table, &entry).await.map_err(external)?;
-                file = file.with_extension(ParquetRowSelection::new(all_but(&dead)));
+                let mut live = DocSet::full(entry.summary.row_count);
+                live.subtract(&query::dead_rows(&files.table, &entry).await.map_err(external)?);
+                file = file
+                    .with_extension(ParquetRowSelection::new(infino_superfile::selection(&live)));
             }
             inner.plan_file(file)
         };
@@ -213,44 +214,6 @@ impl ParquetFileReaderFactory for Readers {
     }
 }
 
-/// The selection of every row that is not dead.
-fn all_but(dead: &DocSet) -> RowSelection {
-    let mut selectors = Vec::new();
-    let mut at = 0;
-    let mut dead_rows = dead.iter().peekable();
-    while let Some(start) = dead_rows.next() {
-        let mut end = start + 1;
-        while dead_rows.next_if_eq(&end).is_some() {
-            end += 1;
-        }
-        if start > at {
-            selectors.push(RowSelector::select((start - at) as usize));
-        }
-        selectors.push(RowSelector::skip((end - start) as usize));
-        at = end;
-    }
-    if dead.rows() > at {
-        selectors.push(RowSelector::select((dead.rows() - at) as usize));
-    }
-    RowSelection::from(selectors)
-}
-
 pub(super) fn external(error: impl Into<Error>) -> DataFusionError {
     DataFusionError::External(Box::new(error.into()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_selection_covers_every_row_once() {
-        let mut dead = DocSet::empty(10);
-        dead.extend([0, 1, 4, 9]);
-        let selectors: Vec<RowSelector> = all_but(&dead).into();
-        let runs: Vec<_> = selectors.iter().map(|s| (s.skip, s.row_count)).collect();
-        assert_eq!(runs, [(true, 2), (false, 2), (true, 1), (false, 4), (true, 1)]);
-        assert_eq!(all_but(&DocSet::empty(3)).row_count(), 3);
-        assert_eq!(all_but(&DocSet::full(3)).row_count(), 0);
-    }
 }

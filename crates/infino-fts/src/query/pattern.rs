@@ -1,0 +1,279 @@
+//! Sets of terms: those that begin so, look so, or are spelled nearly so.
+
+/// A set of terms, tested in dictionary order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// Terms that begin so.
+    Prefix(Vec<u8>),
+    /// `*` is any text, `?` any character.
+    Wildcard(Vec<Piece>),
+    /// Terms at most so many edits from a word.
+    Fuzzy(Fuzzy),
+}
+
+/// A piece of a wildcard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// This character.
+    Char(char),
+    /// Any one character.
+    One,
+    /// Any text.
+    Any,
+}
+
+/// A word and how far from it a term may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fuzzy {
+    /// The word.
+    pub(crate) word: Vec<char>,
+    /// Insertions, deletions, substitutions.
+    pub(crate) distance: usize,
+    /// So many characters at the start are as in the word.
+    pub(crate) prefix: usize,
+    /// Whether swapping two neighbours is one edit.
+    pub(crate) transpositions: bool,
+}
+
+impl Pattern {
+    /// Reads a wildcard; a backslash takes the character after it literally.
+    pub(crate) fn wildcard(text: &str) -> Self {
+        let mut pieces = Vec::new();
+        let mut chars = text.chars();
+        while let Some(c) = chars.next() {
+            pieces.push(match c {
+                '*' => Piece::Any,
+                '?' => Piece::One,
+                '\\' => Piece::Char(chars.next().unwrap_or('\\')),
+                c => Piece::Char(c),
+            });
+        }
+        pieces.dedup_by(|a, b| *a == Piece::Any && *b == Piece::Any);
+        Self::Wildcard(pieces)
+    }
+
+    /// How every term of the set begins.
+    pub(crate) fn literal(&self) -> Vec<u8> {
+        let literal: String = match self {
+            Self::Prefix(prefix) => return prefix.clone(),
+            Self::Wildcard(pieces) => pieces
+                .iter()
+                .map_while(|piece| if let Piece::Char(c) = piece { Some(*c) } else { None })
+                .collect(),
+            Self::Fuzzy(fuzzy) => fuzzy.word.iter().take(fuzzy.prefix).collect(),
+        };
+        literal.into_bytes()
+    }
+
+    /// A test of terms in ascending order.
+    pub(crate) fn matcher(&self) -> Matcher<'_> {
+        let rows = match self {
+            Self::Fuzzy(fuzzy) => vec![(0..=fuzzy.word.len()).collect()],
+            _ => Vec::new(),
+        };
+        Matcher { pattern: self, rows, ends: Vec::new(), dead: usize::MAX }
+    }
+}
+
+/// Tests terms one after the other, reusing what neighbours share.
+pub(crate) struct Matcher<'a> {
+    pattern: &'a Pattern,
+    /// Fuzzy: the edit distances of the word's beginnings to the term's first characters, a row a character.
+    rows: Vec<Vec<usize>>,
+    /// Where each of the term's characters ends.
+    ends: Vec<usize>,
+    /// No term that shares more than so many bytes with the one before can match.
+    dead: usize,
+}
+
+impl Matcher<'_> {
+    /// Whether `term` is in the set; it shares its first `shared` bytes with the term tested before.
+    pub(crate) fn accepts(&mut self, term: &[u8], shared: usize) -> bool {
+        match self.pattern {
+            Pattern::Prefix(prefix) => term.starts_with(prefix),
+            Pattern::Wildcard(pieces) => {
+                std::str::from_utf8(term).is_ok_and(|term| wildcard_matches(pieces, term))
+            }
+            Pattern::Fuzzy(fuzzy) => {
+                self.advance(fuzzy, term, shared)
+                    && self.rows.last().is_some_and(|row| row[fuzzy.word.len()] <= fuzzy.distance)
+            }
+        }
+    }
+
+    /// Whether some term that begins with `prefix` may be in the set.
+    pub(crate) fn may_begin(&mut self, prefix: &[u8]) -> bool {
+        match self.pattern {
+            Pattern::Fuzzy(fuzzy) => self.advance(fuzzy, prefix, 0),
+            _ => true,
+        }
+    }
+
+    /// Brings the rows to the end of `term`; false if no term that begins like it can match.
+    fn advance(&mut self, fuzzy: &Fuzzy, term: &[u8], shared: usize) -> bool {
+        if shared >= self.dead {
+            return false;
+        }
+        self.dead = usize::MAX;
+        let keep = self.ends.partition_point(|&end| end <= shared);
+        self.ends.truncate(keep);
+        self.rows.truncate(keep + 1);
+        let mut at = self.ends.last().copied().unwrap_or(0);
+        // A prefix may end within a character: what is whole of it counts.
+        let valid = match std::str::from_utf8(&term[at..]) {
+            Ok(rest) => rest,
+            Err(error) => {
+                std::str::from_utf8(&term[at..at + error.valid_up_to()]).unwrap_or_default()
+            }
+        };
+        for c in valid.chars() {
+            let i = self.rows.len();
+            let before = &self.rows[i - 1];
+            let earlier =
+                if i >= 2 { Some((&self.rows[i - 2], last_char(term, &self.ends))) } else { None };
+            let mut row = Vec::with_capacity(before.len());
+            row.push(i);
+            for (j, &own) in fuzzy.word.iter().enumerate() {
+                let mut best =
+                    (before[j] + usize::from(own != c)).min(before[j + 1] + 1).min(row[j] + 1);
+                if let Some((earlier, last)) =
+                    earlier.as_ref().filter(|_| fuzzy.transpositions && j > 0)
+                    && *last == Some(own)
+                    && fuzzy.word[j - 1] == c
+                {
+                    best = best.min(earlier[j - 1] + 1);
+                }
+                row.push(best);
+            }
+            at += c.len_utf8();
+            let least = |row: &[usize]| row.iter().copied().min().unwrap_or(usize::MAX);
+            let over = least(&row) > fuzzy.distance
+                && !(fuzzy.transpositions && least(before) < fuzzy.distance);
+            self.rows.push(row);
+            self.ends.push(at);
+            if over {
+                self.dead = at;
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The last character of `term` up to the last of `ends`.
+fn last_char(term: &[u8], ends: &[usize]) -> Option<char> {
+    let end = *ends.last()?;
+    let start = if ends.len() >= 2 { ends[ends.len() - 2] } else { 0 };
+    std::str::from_utf8(term.get(start..end)?).ok()?.chars().next()
+}
+
+fn wildcard_matches(pieces: &[Piece], term: &str) -> bool {
+    let chars: Vec<char> = term.chars().collect();
+    let (mut at, mut piece) = (0, 0);
+    // Where to go on if the text after the last `*` turns out longer.
+    let mut retry: Option<(usize, usize)> = None;
+    loop {
+        match pieces.get(piece) {
+            Some(Piece::Any) => {
+                piece += 1;
+                retry = Some((at, piece));
+                continue;
+            }
+            Some(Piece::One) if at < chars.len() => {
+                (at, piece) = (at + 1, piece + 1);
+                continue;
+            }
+            Some(Piece::Char(c)) if chars.get(at) == Some(c) => {
+                (at, piece) = (at + 1, piece + 1);
+                continue;
+            }
+            None if at == chars.len() => return true,
+            _ => {}
+        }
+        match &mut retry {
+            Some((from, after)) if *from < chars.len() => {
+                *from += 1;
+                (at, piece) = (*from, *after);
+            }
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn wildcards_match_as_shells_do() {
+        for (pattern, term, expected) in [
+            ("a*c", "abbc", true),
+            ("a*c", "abcd", false),
+            ("*", "", true),
+            ("a?c", "aéc", true),
+            ("a?c", "ac", false),
+            ("*b*b*", "abxb", true),
+            ("*b*b*", "abx", false),
+            ("a\\*", "a*", true),
+            ("a\\*", "ab", false),
+        ] {
+            let pattern = Pattern::wildcard(pattern);
+            assert_eq!(
+                pattern.matcher().accepts(term.as_bytes(), 0),
+                expected,
+                "{pattern:?} {term}"
+            );
+        }
+    }
+
+    fn distance(a: &[char], b: &[char], transpositions: bool) -> usize {
+        let mut d = vec![vec![0; b.len() + 1]; a.len() + 1];
+        for i in 0..=a.len() {
+            for j in 0..=b.len() {
+                d[i][j] = match (i, j) {
+                    (0, n) | (n, 0) => n,
+                    _ => {
+                        let swap = transpositions
+                            && i > 1
+                            && j > 1
+                            && a[i - 1] == b[j - 2]
+                            && a[i - 2] == b[j - 1];
+                        let plain = (d[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]))
+                            .min(d[i - 1][j] + 1)
+                            .min(d[i][j - 1] + 1);
+                        if swap { plain.min(d[i - 2][j - 2] + 1) } else { plain }
+                    }
+                };
+            }
+        }
+        d[a.len()][b.len()]
+    }
+
+    proptest! {
+        #[test]
+        fn fuzzy_is_edit_distance(
+            word in "[abé]{0,6}",
+            terms in prop::collection::btree_set("[abé]{0,7}", 1..40),
+            edits in 0usize..3,
+            transpositions: bool,
+        ) {
+            let word: Vec<char> = word.chars().collect();
+            let fuzzy = Fuzzy { word: word.clone(), distance: edits, prefix: 0, transpositions };
+            let pattern = Pattern::Fuzzy(fuzzy);
+            let mut matcher = pattern.matcher();
+            let mut before = String::new();
+            for term in terms {
+                let shared = before.bytes().zip(term.bytes()).take_while(|(a, b)| a == b).count();
+                let expected = distance(&word, &term.chars().collect::<Vec<_>>(), transpositions) <= edits;
+                prop_assert_eq!(matcher.accepts(term.as_bytes(), shared), expected, "{}", term);
+                if expected {
+                    for end in 0..=term.len() {
+                        prop_assert!(pattern.matcher().may_begin(&term.as_bytes()[..end]), "{}", term);
+                    }
+                }
+                before = term;
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Ranges of immutable objects, kept in memory and on the local disk.
+//!
+//! A [`Cache`] holds blocks of fixed size, of any number of stores; a [`CachedStore`] answers [`crate::Store::get_ranges`] from it
+//! and reads what is missing in whole blocks. Everything else passes through: the object that changes, listings, writes.
+//! The cache can only ever be slow, never wrong: a file that is gone, cut short, changed or another's is a miss, and a disk
+//! that is full or read-only means that blocks are not kept. Concurrent misses of a block are one read.
+
+mod cached;
+mod disk;
+mod flight;
+mod sieve;
+mod stats;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+pub use self::cached::CachedStore;
+use self::disk::Disk;
+use self::flight::Flights;
+use self::sieve::{Key, Sieve};
+pub use self::stats::CacheStats;
+use self::stats::Counts;
+use crate::{StorageError, error};
+
+/// Bookkeeping of a block in memory, counted with its bytes.
+const ENTRY_BYTES: u64 = 128;
+
+/// Writes to the disk that may wait; a store faster than the disk has its blocks left out rather than piled up in memory.
+const WRITES_MAX: usize = 256;
+
+/// How much a cache may hold, and where.
+#[derive(Debug, Clone)]
+pub struct CacheOptions {
+    /// Most bytes in memory.
+    pub memory_bytes: u64,
+    /// A directory and the most bytes in it, if there is to be a disk tier. Processes may share the directory, each
+    /// within the limit for itself.
+    pub disk: Option<(PathBuf, u64)>,
+    /// Size of a block, from 4 KiB to 16 MiB. Blocks of another size are forgotten.
+    pub block_bytes: u32,
+}
+
+impl Default for CacheOptions {
+    /// 256 MiB in memory, nothing on disk, blocks of 64 KiB.
+    fn default() -> Self {
+        Self { memory_bytes: 256 << 20, disk: None, block_bytes: 64 << 10 }
+    }
+}
+
+/// Blocks of immutable objects, shared by any number of stores.
+#[derive(Debug)]
+pub struct Cache {
+    block_bytes: u64,
+    memory: Mutex<Sieve<Bytes>>,
+    disk: Option<Arc<Disk>>,
+    flights: Flights,
+    counts: Arc<Counts>,
+    writes: Arc<Semaphore>,
+    /// Objects with blocks on their way to the disk, and how many.
+    writing: Arc<Mutex<HashMap<u128, usize>>>,
+}
+
+impl Cache {
+    /// Opens a cache, with what its directory still holds.
+    ///
+    /// # Errors
+    /// `Invalid` if the block size is out of bounds; `Denied` or `Unavailable` if the directory cannot be used.
+    pub fn open(options: &CacheOptions) -> Result<Arc<Self>, StorageError> {
+        if !(4 << 10..=16 << 20).contains(&options.block_bytes) {
+            return Err(StorageError::Invalid {
+                problem: format!(
+                    "cache blocks of {} bytes: choose from 4096 to 16777216",
+                    options.block_bytes
+                ),
+            });
+        }
+        let open = |(directory, bytes): &(PathBuf, u64)| {
+            // Blocks of another size would be taken for parts of objects that they are not.
+            let directory = directory.join(format!("blocks-{}", options.block_bytes));
+            Disk::open(&directory, *bytes).map_err(|e| {
+                error::of_io(&directory.display().to_string(), "opening the cache", &e)
+            })
+        };
+        Ok(Arc::new(Self {
+            block_bytes: u64::from(options.block_bytes),
+            memory: Mutex::new(Sieve::new(options.memory_bytes)),
+            disk: options.disk.as_ref().map(open).transpose()?.map(Arc::new),
+            flights: Flights::default(),
+            counts: Arc::default(),
+            writes: Arc::new(Semaphore::new(WRITES_MAX)),
+            writing: Arc::default(),
+        }))
+    }
+
+    /// What the cache did so far, and holds.
+    pub fn stats(&self) -> CacheStats {
+        let disk_bytes = self.disk.as_ref().map_or(0, |disk| disk.bytes());
+        self.counts.stats(self.memory().weight(), disk_bytes)
+    }
+
+    /// Waits until every block that is to be on the disk is.
+    pub async fn flush(&self) {
+        let all = u32::try_from(WRITES_MAX).unwrap_or(u32::MAX);
+        drop(self.writes.acquire_many(all).await);
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Sieve<Bytes>> {
+        locked(&self.memory)
+    }
+
+    fn in_memory(&self, key: &Key) -> Option<Bytes> {
+        self.memory().get(key).cloned()
+    }
+
+    fn keep_in_memory(&self, key: Key, block: &Bytes) {
+        let weight = block.len() as u64 + ENTRY_BYTES;
+        drop(self.memory().insert(key, block.clone(), weight));
+    }
+
+    /// The blocks among `keys` that the disk holds whole.
+    async fn on_disk(&self, keys: Vec<Key>) -> HashMap<Key, Bytes> {
+        let Some(disk) = &self.disk else { return HashMap::new() };
+        let keys: Vec<_> = keys.into_iter().filter(|key| disk.has(key)).collect();
+        if keys.is_empty() {
+            return HashMap::new();
+        }
+        let (disk, counts) = (Arc::clone(disk), Arc::clone(&self.counts));
+        let read = move || {
+            keys.into_iter().filter_map(|key| Some((key, disk.get(&key, &counts)?))).collect()
+        };
+        // A read that panics or is shut down is a miss like any other.
+        tokio::task::spawn_blocking(read).await.unwrap_or_default()
+    }
+
+    /// Writes a block to the disk, later; not at all if too many wait already.
+    fn keep_on_disk(&self, key: Key, block: &Bytes) {
+        let Some(disk) = &self.disk else { return };
+        let Ok(permit) = Arc::clone(&self.writes).try_acquire_owned() else {
+            self.counts.write_failures.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        let (disk, counts, block) = (Arc::clone(disk), Arc::clone(&self.counts), block.clone());
+        let writing = Arc::clone(&self.writing);
+        *locked(&writing).entry(key.object).or_default() += 1;
+        tokio::task::spawn_blocking(move || {
+            disk.put(key, &block, &counts);
+            let mut writing = locked(&writing);
+            if let Some(count) = writing.get_mut(&key.object) {
+                *count -= 1;
+                if *count == 0 {
+                    writing.remove(&key.object);
+                }
+            }
+            drop(permit);
+        });
+    }
+
+    async fn forget(&self, object: u128) {
+        drop(self.memory().remove_object(object));
+        if let Some(disk) = &self.disk {
+            // A write that is under way would bring back what is to be forgotten.
+            if locked(&self.writing).contains_key(&object) {
+                self.flush().await;
+            }
+            let disk = Arc::clone(disk);
+            // A failure leaves blocks that nobody has proved wrong.
+            let _ = tokio::task::spawn_blocking(move || disk.remove_object(object)).await;
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count(counter: &AtomicU64, more: usize) {
+    counter.fetch_add(more as u64, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests;
