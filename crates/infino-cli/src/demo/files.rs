@@ -38,11 +38,13 @@ pub(super) async fn show<W: Write>(tour: &mut Tour<'_, W>, uri: &str) -> Result<
     }
     tour.line("And with this command line:")?;
     let store = if uri == crate::args::STORE { String::new() } else { format!(" --store {uri}") };
-    tour.line(&format!("  infino search {:?}{store}", tour.query))?;
+    let started = std::env::args_os().next().unwrap_or_else(|| "infino".into());
+    let infino = started.to_string_lossy();
+    tour.line(&format!("  {infino} search {:?}{store}", tour.query))?;
     tour.line(&format!(
-        "  infino sql \"SELECT language, count(*) FROM {TABLE} GROUP BY language\"{store}"
+        "  {infino} sql \"SELECT language, count(*) FROM {TABLE} GROUP BY language\"{store}"
     ))?;
-    tour.line(&format!("  infino inspect {TABLE}{store}"))
+    tour.line(&format!("  {infino} inspect {TABLE}{store}"))
 }
 
 /// The store as other programs name it: a folder as a path, anything else as the URI it is.

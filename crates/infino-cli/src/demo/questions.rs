@@ -12,7 +12,7 @@ use super::{COLUMNS, K, QUERY, REPEATS, TABLE, Tour, literal};
 use crate::{
     CliError,
     hits::{self, Hit, column},
-    output::{self, Format},
+    output,
     stopwatch::time,
 };
 
@@ -110,7 +110,12 @@ async fn sql<W: Write>(tour: &mut Tour<'_, W>) -> Result<(), CliError> {
     let (batches, timing) =
         time(REPEATS, async || tour.db.query_sql(statement.clone()).await).await?;
     tour.timing(timing)?;
-    Ok(output::write(tour.out, &batches, Format::Table)?)
+    let mut table = Vec::new();
+    output::write_table(&mut table, &batches, output::width().map(|width| width - 3))?;
+    for line in String::from_utf8_lossy(&table).lines() {
+        tour.line(line)?;
+    }
+    Ok(())
 }
 
 /// The values of a text column.

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use arrow::{csv, error::ArrowError, json::LineDelimitedWriter, record_batch::RecordBatch};
 
-pub use table::{cut, one_line};
+pub use table::{cut, one_line, write as write_table};
 
 /// How rows are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -24,16 +24,16 @@ pub enum Format {
 /// # Errors
 /// What the writer says; a value that cannot be shown.
 pub fn write(out: &mut impl Write, batches: &[RecordBatch], format: Format) -> io::Result<()> {
-    let batches: Vec<&RecordBatch> = batches.iter().collect();
     match format {
-        Format::Table => table::write(out, &batches, width()),
+        Format::Table => table::write(out, batches, width()),
         Format::Json => {
             let mut writer = LineDelimitedWriter::new(out);
+            let batches: Vec<&RecordBatch> = batches.iter().collect();
             writer.write_batches(&batches).and_then(|()| writer.finish()).map_err(into_io)
         }
         Format::Csv => {
             let mut writer = csv::Writer::new(out);
-            batches.into_iter().try_for_each(|batch| writer.write(batch)).map_err(into_io)
+            batches.iter().try_for_each(|batch| writer.write(batch)).map_err(into_io)
         }
     }
 }

@@ -23,9 +23,12 @@ struct Column {
 }
 
 /// Writes a header, a rule, the rows and their number; with `width` long cells are cut so that lines fit.
-pub(super) fn write(
+///
+/// # Errors
+/// Those of `out`; a value that cannot be shown.
+pub fn write(
     out: &mut impl Write,
-    batches: &[&RecordBatch],
+    batches: &[RecordBatch],
     width: Option<usize>,
 ) -> io::Result<()> {
     let mut columns = columns(batches)?;
@@ -44,7 +47,7 @@ pub(super) fn write(
     writeln!(out, "({rows} {})", if rows == 1 { "row" } else { "rows" })
 }
 
-fn columns(batches: &[&RecordBatch]) -> io::Result<Vec<Column>> {
+fn columns(batches: &[RecordBatch]) -> io::Result<Vec<Column>> {
     let Some(first) = batches.first() else { return Ok(Vec::new()) };
     let mut columns = Vec::with_capacity(first.num_columns());
     for (at, field) in first.schema().fields().iter().enumerate() {
@@ -145,7 +148,8 @@ mod tests {
         )
         .expect("columns of one length");
         let mut out = Vec::new();
-        write(&mut out, &[&batch, &batch.slice(0, 0)], width).expect("a vector takes all bytes");
+        let empty = batch.slice(0, 0);
+        write(&mut out, &[batch, empty], width).expect("a vector takes all bytes");
         assert_eq!(String::from_utf8(out).expect("text"), want);
     }
 
