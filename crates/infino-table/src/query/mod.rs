@@ -11,7 +11,7 @@ pub mod text;
 pub mod vector;
 
 use infino_format::{DocId, DocSet, RowId, SuperfileId};
-use infino_manifest::Entry;
+use infino_manifest::{Entry, Snapshot};
 
 pub use hybrid::Fusion;
 
@@ -23,6 +23,11 @@ use crate::{Table, TableError};
 /// `Manifest` if the deletion vector cannot be read.
 pub async fn dead_rows(table: &Table, entry: &Entry) -> Result<DocSet, TableError> {
     files::dead(table, entry).await
+}
+
+/// `k`, or as many as there are rows.
+fn within(snapshot: &Snapshot, k: usize) -> usize {
+    usize::try_from(snapshot.entries.rows()).map_or(k, |rows| k.min(rows))
 }
 
 /// A row that a search found.

@@ -9,7 +9,7 @@ use infino_manifest::Snapshot;
 
 use super::files::{self, Candidate};
 use super::merge::{self, FileHit, Order};
-use super::{Hit, fan_out};
+use super::{Hit, fan_out, within};
 use crate::{RowFilter, Table, TableError};
 
 /// The text index on `column`.
@@ -47,6 +47,7 @@ pub async fn search(
     k: usize,
     filter: Option<&Arc<dyn RowFilter>>,
 ) -> Result<Vec<Hit>, TableError> {
+    let k = within(snapshot, k);
     if k == 0 {
         return Ok(Vec::new());
     }

@@ -8,7 +8,7 @@ use infino_vector::SearchParams;
 
 use super::files;
 use super::merge::{self, FileHit, Order};
-use super::{Hit, exact, fan_out};
+use super::{Hit, exact, fan_out, within};
 use crate::{RowFilter, Table, TableError};
 
 /// The vector index on `column` and the column's field id.
@@ -54,6 +54,8 @@ pub async fn search(
 ) -> Result<Vec<Hit>, TableError> {
     let (index, field_id) = index(snapshot, column)?;
     check(index, query)?;
+    // No more rows than there are: memory is set aside by `k`.
+    let params = SearchParams { k: within(snapshot, params.k), ..params.clone() };
     if params.k == 0 {
         return Ok(Vec::new());
     }

@@ -70,7 +70,9 @@ impl Search {
         let query = Query::new(&inner, query, params)?;
         let plan = Plan::new(&inner.layout, params, allowed.as_ref());
         let state = State::Start(plan);
-        Ok(Self { inner, query, k: params.k, allowed, state, asked: Vec::new() })
+        // Memory is set aside by `k`, and no more rows than there are can come.
+        let k = params.k.min(inner.layout.header.rows as usize);
+        Ok(Self { inner, query, k, allowed, state, asked: Vec::new() })
     }
 
     fn ask(&mut self, state: State, ranges: Vec<Range<u64>>) -> Step<Vec<Neighbor>> {

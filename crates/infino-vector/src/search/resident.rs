@@ -21,8 +21,8 @@ pub(crate) fn resident(
     params: &SearchParams,
     allowed: Option<&DocSet>,
 ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
-    let search =
-        Run { inner, resident, query: Query::new(inner, query, params)?, k: params.k, allowed };
+    let k = params.k.min(inner.layout.header.rows as usize);
+    let search = Run { inner, resident, query: Query::new(inner, query, params)?, k, allowed };
     match Plan::new(&inner.layout, params, allowed) {
         Plan::Nothing => Ok(Default::default()),
         Plan::All => match (inner.layout.positions, allowed) {

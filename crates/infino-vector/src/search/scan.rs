@@ -119,7 +119,7 @@ impl Shortlist {
     pub(crate) fn promising(&self, k: usize) -> usize {
         let mut expected: Vec<f32> =
             self.rows.iter().map(|row| row.estimate + 0.5 * (row.estimate - row.lower)).collect();
-        if expected.len() <= 2 * k {
+        if expected.len() / 2 <= k {
             return expected.len();
         }
         let (_, &mut worst, _) = expected.select_nth_unstable_by(k - 1, f32::total_cmp);
