@@ -321,11 +321,13 @@ impl Prepare {
         for expansion in &self.plan.expansions {
             let field = expansion.field;
             let mut lists = Vec::new();
-            let mut matcher = expansion.pattern.matcher();
+            let (mut matcher, mut prefixes) =
+                (expansion.pattern.matcher(), expansion.pattern.matcher());
             let mut first = true;
             for block in self.inner.fields[field].blocks_of(&expansion.pattern) {
                 let Ok(at) = self.blocks.binary_search(&(field, block)) else { continue };
                 blocks[at].matching(
+                    |prefix| prefixes.may_begin(prefix),
                     |term, shared| {
                         let shared = if first { 0 } else { shared };
                         first = false;

@@ -135,7 +135,7 @@ impl Oracle {
             Query::Term { field, text } => {
                 let field = field_of(field);
                 let tf = tokens(field).iter().filter(|word| *word == text).count();
-                (tf > 0).then(|| self.bm25(row, field, &[text.clone()], tf as f64))
+                (tf > 0).then(|| self.bm25(row, field, std::slice::from_ref(text), tf as f64))
             }
             Query::Match { field, text, operator } => {
                 let leaves = split(text)

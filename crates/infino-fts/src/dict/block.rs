@@ -75,14 +75,19 @@ impl<'a> Block<'a> {
         Ok(Cursor::new(WHAT, keys))
     }
 
+    /// The first term of a group.
+    fn restart_key(&self, group: usize) -> Result<&'a [u8], FormatError> {
+        let mut keys = self.keys_from(group)?;
+        keys.varint()?;
+        keys.bytes()
+    }
+
     /// What is known of `term`, if the block holds it.
     pub(crate) fn find(&self, term: &[u8]) -> Result<Option<Found>, FormatError> {
         let (mut low, mut high) = (0, self.groups());
         while low < high {
             let middle = (low + high) / 2;
-            let mut cursor = self.keys_from(middle)?;
-            cursor.varint()?;
-            if cursor.bytes()? <= term { low = middle + 1 } else { high = middle }
+            if self.restart_key(middle)? <= term { low = middle + 1 } else { high = middle }
         }
         let Some(group) = low.checked_sub(1) else { return Ok(None) };
         let mut cursor = self.keys_from(group)?;
@@ -130,14 +135,22 @@ impl<'a> Block<'a> {
     }
 
     /// Calls `each` with the terms that `accept` takes, in order. `accept` is called with every term and how many bytes it
-    /// shares with the one before.
+    /// shares with the one before, except where `may` refuses what some neighbours begin with.
     pub(crate) fn matching(
         &self,
+        mut may: impl FnMut(&[u8]) -> bool,
         mut accept: impl FnMut(&[u8], usize) -> bool,
         mut each: impl FnMut(Found),
     ) -> Result<(), FormatError> {
         let mut term = Vec::new();
         for group in 0..self.groups() {
+            if group + 1 < self.groups() {
+                let (first, next) = (self.restart_key(group)?, self.restart_key(group + 1)?);
+                let shared = first.iter().zip(next).take_while(|(a, b)| a == b).count();
+                if !may(&first[..shared]) {
+                    continue;
+                }
+            }
             let mut keys = self.keys_from(group)?;
             let mut metas = None;
             let mut read = 0;

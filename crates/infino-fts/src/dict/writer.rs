@@ -44,7 +44,7 @@ impl DictWriter {
         positions: bool,
         out: &mut Vec<u8>,
     ) {
-        let restart = self.count % RESTART == 0;
+        let restart = self.count.is_multiple_of(RESTART);
         if restart {
             self.restarts.push((self.keys.len() as u32, self.metas.len() as u32));
             for (next, base) in self.next.iter().zip(&self.base) {

@@ -156,7 +156,8 @@ impl Matcher<'_> {
     pub(crate) fn may_begin(&mut self, prefix: &[u8]) -> bool {
         match self.pattern {
             Pattern::Fuzzy(fuzzy) => self.advance(fuzzy, prefix, 0),
-            _ => true,
+            Pattern::Prefix(own) => own.starts_with(prefix) || prefix.starts_with(own),
+            Pattern::Wildcard(_) => true,
         }
     }
 
@@ -198,9 +199,9 @@ impl Matcher<'_> {
 /// The character that begins at `at`, `None` at the end or if it is cut.
 #[inline]
 fn char_at(term: &[u8], at: usize) -> Option<char> {
-    match term.get(at)? {
-        &byte @ 0..=0x7f => Some(char::from(byte)),
-        &byte => {
+    match *term.get(at)? {
+        byte @ 0..=0x7f => Some(char::from(byte)),
+        byte => {
             let len = (byte.leading_ones() as usize).clamp(2, 4);
             std::str::from_utf8(term.get(at..at + len)?).ok()?.chars().next()
         }

@@ -143,11 +143,11 @@ impl Conjunction<'_> {
             let cursor = &self.must[other].cursor;
             let from = cursor.block_of(self.must[other].block.min(cursor.blocks() - 1), first);
             let mut best: f32 = 0.0;
-            for block in from..cursor.blocks() {
+            for (block, &bound) in bounds[other].iter().enumerate().skip(from) {
                 if cursor.first(block) > last {
                     break;
                 }
-                best = best.max(bounds[other][block]);
+                best = best.max(bound);
             }
             if best == 0.0 {
                 // The list holds nothing in this range.

@@ -117,8 +117,8 @@ impl<'a> Disjunction<'a> {
             rest = upward(rest + ceilings[essential]);
         }
         let mut bits = [0; WORDS];
-        for i in 0..essential {
-            let (bounds, ceiling) = (&self.bounds[i], ceilings[i]);
+        for (i, &ceiling) in ceilings[..essential].iter().enumerate() {
+            let bounds = &self.bounds[i];
             if ceiling == 0.0 {
                 continue;
             }

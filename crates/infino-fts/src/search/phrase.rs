@@ -237,10 +237,10 @@ fn frequency(words: &[Word<'_>], slop: u32) -> f32 {
         at[low] += 1;
         let ended = at[low] == words[low].places.len();
         // A match is minimal once its first word has passed its last.
-        if ended || place(low, at[low]) > place(high, at[high]) {
-            if let Some(moves) = best.take() {
-                sum += 1.0 / (1.0 + moves as f32);
-            }
+        if (ended || place(low, at[low]) > place(high, at[high]))
+            && let Some(moves) = best.take()
+        {
+            sum += 1.0 / (1.0 + moves as f32);
         }
         if ended {
             return sum;
