@@ -81,3 +81,25 @@ pub(crate) fn check_path(path: &str) -> Result<(), FormatError> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_lead_out_of_the_table_are_refused() {
+        for path in ["", "/etc/passwd", "a//b", "../x", "a/../../x", "a/."] {
+            let object = ObjectRef { path: path.into(), ..ObjectRef::name("x", "y", b"x") };
+            let mut bytes = Vec::new();
+            object.encode(&mut bytes);
+            assert!(ObjectRef::decode(&mut Cursor::new("test", &bytes)).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn equal_bytes_get_different_names() {
+        let (a, b) = (ObjectRef::name("log", "seg", b"x"), ObjectRef::name("log", "seg", b"x"));
+        assert!(a.digest == b.digest && a.path != b.path);
+        assert!(a.verify(b"x").is_ok() && a.verify(b"y").is_err() && a.verify(b"xx").is_err());
+    }
+}

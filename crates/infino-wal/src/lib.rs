@@ -10,6 +10,10 @@
 //! - a commit that returned [`WalError::Unknown`] is in or out for ever once [`Log::resolve`] has said which;
 //! - every other error means that nothing of the change is or will be visible.
 //!
+//! A tail is folded by whoever sees that it is due ([`tail::wants_fold`]) and can load snapshots; the log publishes what
+//! was folded ([`Log::publish`]). Until then it keeps the head bounded by moving records to segments. Garbage collection
+//! rests on [`Log::fence`].
+//!
 //! Bytes: `docs/format/head.md`, `docs/format/record.md`.
 #![forbid(unsafe_code)]
 
