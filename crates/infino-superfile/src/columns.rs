@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use infino_format::schema::IndexSet;
@@ -18,6 +19,7 @@ use parquet::file::properties::{
 };
 use parquet::schema::types::ColumnDescriptor;
 
+use crate::dictionary;
 use crate::options::Compression;
 use crate::schema::ID_COLUMN;
 use crate::spool::Spool;
@@ -28,7 +30,12 @@ const KEYWORD_ANALYZER: &str = "keyword-";
 
 /// Turns batches into row groups, held in a spool until the file's other parts are ready.
 pub(crate) struct BodyWriter {
-    writer: ArrowWriter<Spool>,
+    schema: SchemaRef,
+    indexes: IndexSet,
+    options: SuperfileOptions,
+    /// The first rows, until there are enough to judge columns by.
+    first: Vec<RecordBatch>,
+    writer: Option<ArrowWriter<Spool>>,
 }
 
 /// A finished body.
@@ -46,28 +53,57 @@ impl BodyWriter {
         indexes: &IndexSet,
         options: &SuperfileOptions,
     ) -> Result<Self, SuperfileError> {
-        let properties = properties(schema, indexes, options)?;
-        let spool = Spool::new(options.memory_bytes / 4, options.scratch_dir.clone());
-        let writer = ArrowWriter::try_new_with_options(
-            spool,
-            Arc::clone(schema),
-            ArrowWriterOptions::new().with_properties(properties),
-        )?;
-        Ok(Self { writer })
+        // Refuses options that cannot be used before any row comes.
+        properties(schema, indexes, options, &[])?;
+        Ok(Self {
+            schema: Arc::clone(schema),
+            indexes: indexes.clone(),
+            options: options.clone(),
+            first: Vec::new(),
+            writer: None,
+        })
     }
 
     pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<(), SuperfileError> {
-        Ok(self.writer.write(batch)?)
+        if let Some(writer) = &mut self.writer {
+            return Ok(writer.write(batch)?);
+        }
+        self.first.push(batch.clone());
+        let rows: usize = self.first.iter().map(RecordBatch::num_rows).sum();
+        if rows < dictionary::SAMPLE_ROWS {
+            return Ok(());
+        }
+        self.start()
+    }
+
+    /// Judges the columns by the first rows, then writes those.
+    fn start(&mut self) -> Result<(), SuperfileError> {
+        let first = concat_batches(&self.schema, &std::mem::take(&mut self.first))?;
+        let sample = first.slice(0, first.num_rows().min(dictionary::SAMPLE_ROWS));
+        let pays = |column| dictionary::pays(column, self.options.dictionary_bytes);
+        let pays = sample.columns().iter().map(pays).collect::<Result<Vec<_>, _>>()?;
+        let properties = properties(&self.schema, &self.indexes, &self.options, &pays)?;
+        let spool = Spool::new(self.options.memory_bytes / 4, self.options.scratch_dir.clone());
+        let options = ArrowWriterOptions::new().with_properties(properties);
+        let mut writer =
+            ArrowWriter::try_new_with_options(spool, Arc::clone(&self.schema), options)?;
+        writer.write(&first)?;
+        self.writer = Some(writer);
+        Ok(())
     }
 
     pub(crate) fn finish(mut self) -> Result<Body, SuperfileError> {
-        self.writer.flush()?;
-        self.writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
-        let len = self.writer.bytes_written() as u64;
+        if self.writer.is_none() {
+            self.start()?;
+        }
+        let mut writer = self.writer.expect("made above");
+        writer.flush()?;
+        writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
+        let len = writer.bytes_written() as u64;
         // Parquet's own footer goes behind `len` and is dropped: sections will stand there.
-        let metadata = self.writer.finish()?;
-        self.writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
-        let spool = std::mem::replace(self.writer.inner_mut(), Spool::new(0, None));
+        let metadata = writer.finish()?;
+        writer.sync().map_err(|error| SuperfileError::io("writing a scratch file", error))?;
+        let spool = std::mem::replace(writer.inner_mut(), Spool::new(0, None));
         Ok(Body { spool, len, metadata })
     }
 }
@@ -85,6 +121,7 @@ fn properties(
     schema: &SchemaRef,
     indexes: &IndexSet,
     options: &SuperfileOptions,
+    dictionary_pays: &[bool],
 ) -> Result<WriterProperties, SuperfileError> {
     let compression = match options.compression {
         Compression::Zstd(level) => Codec::ZSTD(ZstdLevel::try_new(level.into())?),
@@ -102,8 +139,12 @@ fn properties(
         .set_data_page_size_limit(options.narrow_page_bytes.max(1));
     let parquet = ArrowSchemaConverter::new().convert(schema)?;
     for (leaf, column) in parquet.columns().iter().enumerate() {
-        let root = schema.field(parquet.get_column_root_idx(leaf));
+        let at = parquet.get_column_root_idx(leaf);
+        let root = schema.field(at);
         builder = encode(builder, column, root.name(), root.data_type(), indexes, options);
+        if dictionary_pays.get(at) == Some(&false) {
+            builder = builder.set_column_dictionary_enabled(column.path().clone(), false);
+        }
     }
     Ok(builder.build())
 }

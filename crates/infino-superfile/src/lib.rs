@@ -13,6 +13,7 @@ pub mod body;
 pub mod builder;
 mod checksums;
 mod columns;
+mod dictionary;
 mod hint;
 mod indexes;
 mod layout;

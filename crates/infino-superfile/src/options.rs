@@ -13,7 +13,7 @@ pub enum Compression {
     Uncompressed,
 }
 
-/// How a superfile is written. The same rows, schema, sizes and compression give the same bytes; memory, scratch space
+/// How a superfile is written. The same batches, schema, sizes and compression give the same bytes; memory, scratch space
 /// and threads do not show in them, except that less memory than a row group needs makes row groups smaller.
 #[derive(Debug, Clone)]
 pub struct SuperfileOptions {
@@ -48,8 +48,8 @@ impl Default for SuperfileOptions {
             row_group_rows: 1 << 17,
             row_group_bytes: 64 << 20,
             wide_page_bytes: 128 << 10,
-            narrow_page_bytes: 64 << 10,
-            dictionary_bytes: 256 << 10,
+            narrow_page_bytes: 32 << 10,
+            dictionary_bytes: 128 << 10,
             byte_stream_split: false,
             memory_bytes: 256 << 20,
             scratch_dir: None,
