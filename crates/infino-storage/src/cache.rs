@@ -168,6 +168,8 @@ impl Cache {
         *locked(&writing).entry(key.object).or_default() += 1;
         tokio::task::spawn_blocking(move || {
             disk.put(key, &block, &counts);
+            // Before the permit: whoever waited for the writes may drop the cache and open the directory anew.
+            drop(disk);
             let mut writing = locked(&writing);
             if let Some(count) = writing.get_mut(&key.object) {
                 *count -= 1;
