@@ -8,15 +8,15 @@ use infino::arrow::array::{
 use infino::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
 /// Dimension of the generated vectors.
-pub const DIM: usize = 128;
+pub(crate) const DIM: usize = 128;
 const CLUSTERS: u64 = 500;
 const WORDS: f64 = 200_000.0;
 
 /// SplitMix64: the same rows on every machine.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -24,7 +24,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-pub fn schema() -> SchemaRef {
+pub(crate) fn schema() -> SchemaRef {
     let item = Arc::new(Field::new_list_field(DataType::Float32, true));
     Arc::new(Schema::new(vec![
         Field::new("n", DataType::Int64, false),
@@ -44,7 +44,7 @@ pub fn schema() -> SchemaRef {
 }
 
 /// A word of the given rank: the more common, the shorter.
-pub fn word(rank: u64) -> String {
+pub(crate) fn word(rank: u64) -> String {
     let mut rank = rank + 1;
     let mut word = String::new();
     while rank > 0 {
@@ -55,12 +55,12 @@ pub fn word(rank: u64) -> String {
 }
 
 /// A rank by Zipf's law.
-pub fn zipf(random: &mut Random) -> u64 {
+pub(crate) fn zipf(random: &mut Random) -> u64 {
     WORDS.powf(random.unit()) as u64 - 1
 }
 
 /// A vector near one of the clusters' centres.
-pub fn vector(random: &mut Random) -> Vec<f32> {
+pub(crate) fn vector(random: &mut Random) -> Vec<f32> {
     let mut centre = Random(random.next() % CLUSTERS);
     let mut vector: Vec<f32> =
         (0..DIM).map(|_| (centre.normal() + 0.7 * random.normal()) as f32).collect();
@@ -70,7 +70,7 @@ pub fn vector(random: &mut Random) -> Vec<f32> {
 }
 
 /// Rows `from..from + count`, and the bytes of their text.
-pub fn rows(from: usize, count: usize) -> (RecordBatch, usize) {
+pub(crate) fn rows(from: usize, count: usize) -> (RecordBatch, usize) {
     let mut random = Random(from as u64);
     let mut bodies = Vec::with_capacity(count);
     let mut vectors = Vec::with_capacity(count * DIM);

@@ -6,31 +6,31 @@ use std::time::Instant;
 
 /// One figure of one cell.
 #[derive(Debug, Clone)]
-pub struct Cell {
+pub(crate) struct Cell {
     /// What was measured: `text/or3`.
-    pub name: String,
+    pub(crate) name: String,
     /// The figure.
-    pub value: f64,
+    pub(crate) value: f64,
     /// Its unit: `µs`, `MB/s`, `requests`.
-    pub unit: &'static str,
+    pub(crate) unit: &'static str,
     /// What it is beside in this run, and the quotient; 1 is equal.
-    pub ratio: Option<(&'static str, f64)>,
+    pub(crate) ratio: Option<(&'static str, f64)>,
 }
 
 impl Cell {
-    pub fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+    pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self { name: name.into(), value, unit, ratio: None }
     }
 
     /// Puts it beside another figure of this run.
-    pub fn beside(mut self, what: &'static str, other: f64) -> Self {
+    pub(crate) fn beside(mut self, what: &'static str, other: f64) -> Self {
         self.ratio = Some((what, self.value / other));
         self
     }
 }
 
 /// The median time of a call in microseconds, over as many calls as fit a second, at least five, after one untimed.
-pub async fn median_us<T, E>(mut call: impl AsyncFnMut() -> Result<T, E>) -> Result<f64, E> {
+pub(crate) async fn median_us<T, E>(mut call: impl AsyncFnMut() -> Result<T, E>) -> Result<f64, E> {
     call().await?;
     let began = Instant::now();
     let mut times = Vec::new();
@@ -44,14 +44,14 @@ pub async fn median_us<T, E>(mut call: impl AsyncFnMut() -> Result<T, E>) -> Res
 }
 
 /// Peak resident memory of this process in MiB; 0 where the system does not tell.
-pub fn peak_mib() -> f64 {
+pub(crate) fn peak_mib() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<f64>().ok()).unwrap_or(0.0) / 1024.0
 }
 
 /// The figures as a Markdown table, with their ratios to an earlier run if there is one.
-pub fn markdown(cells: &[Cell], baseline: Option<&BTreeMap<String, f64>>) -> String {
+pub(crate) fn markdown(cells: &[Cell], baseline: Option<&BTreeMap<String, f64>>) -> String {
     let mut out = String::from(
         "| cell | figure | unit | beside | ratio | to baseline |\n|---|--:|---|---|--:|--:|\n",
     );
@@ -71,7 +71,7 @@ pub fn markdown(cells: &[Cell], baseline: Option<&BTreeMap<String, f64>>) -> Str
     out
 }
 
-pub fn to_json(cells: &[Cell]) -> String {
+pub(crate) fn to_json(cells: &[Cell]) -> String {
     let cells = cells.iter().map(|cell| {
         let (beside, ratio) = cell.ratio.unzip();
         serde_json::json!({
@@ -82,7 +82,7 @@ pub fn to_json(cells: &[Cell]) -> String {
 }
 
 /// The figures that [`to_json`] wrote, by cell.
-pub fn read_baseline(path: &str) -> Result<BTreeMap<String, f64>, String> {
+pub(crate) fn read_baseline(path: &str) -> Result<BTreeMap<String, f64>, String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     let cells: Vec<serde_json::Value> =
         serde_json::from_str(&text).map_err(|error| format!("{path}: {error}"))?;

@@ -1,6 +1,7 @@
 //! The full-text index behind the JSON-lines protocol of the peer rig: one request a line, one answer a line.
 //!
 //! Operations: `ready`, `build` (a corpus of JSON lines `{"id", "text"}` to a folder), `open`, `search`, `count`, `qps`.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout)]
 
 use std::error::Error;

@@ -4,6 +4,7 @@
 //! Settings are target recalls, so what is measured is what the calibration of the index makes of them. A search with
 //! `"counts": true` adds averages: the lists, rows scanned and rows reranked, and the rounds, ranges and bytes of a search
 //! that reads by range.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "standard output is the protocol")]
 
 use std::error::Error;

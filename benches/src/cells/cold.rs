@@ -8,7 +8,7 @@ use infino_testserver::{Options, Server};
 use crate::corpus::{Random, vector, word};
 use crate::measure::Cell;
 
-pub async fn cells(rows: usize, delay_ms: u64) -> Result<Vec<Cell>, Error> {
+pub(crate) async fn cells(rows: usize, delay_ms: u64) -> Result<Vec<Cell>, Error> {
     let server = Server::start(Options::default()).expect("a port on 127.0.0.1 is free");
     super::ingest(&connect(&server).await?, rows).await?;
     server.set_delay(Duration::from_millis(delay_ms));

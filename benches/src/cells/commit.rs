@@ -9,7 +9,7 @@ use crate::measure::Cell;
 
 const COMMITS: usize = 400;
 
-pub async fn cells() -> Result<Vec<Cell>, Error> {
+pub(crate) async fn cells() -> Result<Vec<Cell>, Error> {
     let db = infino::connect("memory://").await?;
     let table = db.create_table("commits", corpus::schema(), IndexSpec::new().fts("body")).await?;
     let (row, _) = corpus::rows(0, 1);

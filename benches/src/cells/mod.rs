@@ -16,7 +16,7 @@ use crate::measure::{Cell, peak_mib};
 const BATCH: usize = 10_000;
 
 /// Runs the wanted cells over a table of `rows` rows on disk.
-pub async fn run(
+pub(crate) async fn run(
     rows: usize,
     delay_ms: u64,
     wanted: &dyn Fn(&str) -> bool,

@@ -9,12 +9,12 @@ use crate::measure::{Cell, median_us};
 
 /// Which retriever.
 #[derive(Clone, Copy)]
-pub enum Kind {
+pub(crate) enum Kind {
     Text,
     Vector,
 }
 
-pub async fn cells(table: &Supertable, kind: Kind) -> Result<Vec<Cell>, Error> {
+pub(crate) async fn cells(table: &Supertable, kind: Kind) -> Result<Vec<Cell>, Error> {
     match kind {
         Kind::Text => text(table).await,
         Kind::Vector => vectors(table).await,
@@ -76,7 +76,7 @@ async fn vectors(table: &Supertable) -> Result<Vec<Cell>, Error> {
     ])
 }
 
-pub async fn filtered(table: &Supertable) -> Result<Vec<Cell>, Error> {
+pub(crate) async fn filtered(table: &Supertable) -> Result<Vec<Cell>, Error> {
     let queries = queries();
     let mut turn = queries.iter().cycle();
     let free = median_us(async || {
@@ -99,7 +99,7 @@ pub async fn filtered(table: &Supertable) -> Result<Vec<Cell>, Error> {
     Ok(cells)
 }
 
-pub async fn hybrid(table: &Supertable) -> Result<Vec<Cell>, Error> {
+pub(crate) async fn hybrid(table: &Supertable) -> Result<Vec<Cell>, Error> {
     let (_, text) = &texts()[2];
     let query = &queries()[0];
     let words = median_us(async || table.bm25_search("body", text, 100, &[]).await).await?;

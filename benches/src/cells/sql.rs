@@ -5,7 +5,11 @@ use infino::{Connection, Error, Supertable};
 
 use crate::measure::{Cell, median_us};
 
-pub async fn cells(db: &Connection, table: &Supertable, folder: &str) -> Result<Vec<Cell>, Error> {
+pub(crate) async fn cells(
+    db: &Connection,
+    table: &Supertable,
+    folder: &str,
+) -> Result<Vec<Cell>, Error> {
     let plain = SessionContext::new();
     let first = table.files().await?.remove(0);
     let data = first.path.rsplit_once('/').map_or("", |(data, _)| data).to_owned();

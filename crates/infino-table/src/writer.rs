@@ -173,8 +173,11 @@ pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, 
     let committed = table.inner.log.commit(change).await?;
     let known = table.snapshot();
     if committed.head.version > known.version {
-        let next = known.advance(&*table.inner.store, &table.inner.root, &committed.head).await?;
-        table.inner.publish(Arc::new(next), started);
+        match known.advance(&*table.inner.store, &table.inner.root, &committed.head).await {
+            Ok(next) => drop(table.inner.publish(Arc::new(next), started)),
+            // The commit is durable, so this is no error of it; the next pin reads the head again.
+            Err(error) => tracing::warn!(%error, "reading the version just committed failed"),
+        }
     }
     table.checkpoint_if_due().await;
     Ok(committed)

@@ -8,6 +8,9 @@ use support::{Random, Row, batch, bm25, distances, floats, nearest, ns, one, row
 const QUERIES: [&str; 6] =
     ["w0", "w199", "w1 w100 w180", "w0 w1 w2", "w50 nothing", "nothing at all"];
 
+/// A predicate in Rust, to check one in SQL by.
+type Passes = fn(&Row) -> bool;
+
 /// Checks hits against all true scores: the same values, and rows that have them; among equals any order is one.
 fn check_ranking(found: &[(i64, f32)], truth: &[(i64, f64)], k: usize, what: &str) {
     assert_eq!(found.len(), truth.len().min(k), "{what}");
@@ -69,7 +72,7 @@ async fn filters_come_before_ranking() {
     let data = rows(0, 400, 4);
     let db = infino::connect("memory://").await.unwrap();
     let docs = support::table(&db, &data, 5).await;
-    let filters: [(&str, fn(&Row) -> bool); 7] = [
+    let filters: [(&str, Passes); 7] = [
         ("true", |_| true),
         ("n < 0", |_| false),
         ("n = 123", |row| row.n == 123),

@@ -1,7 +1,7 @@
 //! `infino demo`: real files in, every kind of question out.
 //!
-//! [`run`] is the tour: read and index ([`ingest`]), ask ([`questions`]), change, come back, look into the past
-//! ([`changes`]), and show where the files are ([`files`]). Only the public API of `infino` is used, so each
+//! [`run`] is the tour: read and index (`ingest`), ask (`questions`), change, come back, look into the past
+//! (`changes`), and show where the files are (`files`). Only the public API of `infino` is used, so each
 //! stop can be read as an example of it.
 
 mod changes;
