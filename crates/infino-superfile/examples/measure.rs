@@ -4,6 +4,8 @@
 //! - `measure rows INPUT.parquet COLUMN ROWS`: ten rows by position from a file of `ROWS` rows of a text column, cold
 //!   and warm; the texts of the input are repeated until they are enough.
 
+#![allow(clippy::print_stdout)]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 

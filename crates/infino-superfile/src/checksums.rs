@@ -104,7 +104,7 @@ impl Checksums {
             return invalid("a block size that is none");
         }
         if covered.div_ceil(1 << block_log2) != (cursor.remaining() / 4) as u64
-            || cursor.remaining() % 4 != 0
+            || !cursor.remaining().is_multiple_of(4)
         {
             return invalid("the number of blocks does not fit the length covered");
         }
@@ -159,13 +159,14 @@ impl<'a> ChecksumWriter<'a> {
         while blocks.len() > blocks_max && block_log2 < BLOCK_LOG2_MAX {
             let full = 1usize << block_log2;
             let pairs = blocks.len() / 2;
-            let merged_len = if blocks.len() % 2 == 0 { full + last_len } else { last_len };
+            let even = blocks.len().is_multiple_of(2);
+            let merged_len = if even { full + last_len } else { last_len };
             blocks = blocks
                 .chunks(2)
                 .enumerate()
                 .map(|(at, pair)| match *pair {
                     [first, second] => {
-                        let last = at + 1 == pairs && blocks.len() % 2 == 0;
+                        let last = at + 1 == pairs && even;
                         crc32c_combine(first, second, if last { last_len } else { full })
                     }
                     _ => pair[0],
@@ -193,7 +194,7 @@ impl Write for ChecksumWriter<'_> {
             self.open = crc32c_append(self.open, now);
             self.at += now.len() as u64;
             left = rest;
-            if self.at % block_len == 0 {
+            if self.at.is_multiple_of(block_len) {
                 self.blocks.push(std::mem::take(&mut self.open));
             }
         }

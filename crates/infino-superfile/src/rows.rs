@@ -119,7 +119,7 @@ impl Superfile {
     /// The columns `roots`, ascending, at the rows `docs`, ascending.
     async fn decode(&self, docs: &[DocId], roots: &[usize]) -> Result<RecordBatch, SuperfileError> {
         let mask = self.mask(roots);
-        let (groups, selection, pages) = self.pages(docs, &mask)?;
+        let PagePlan { groups, selection, pages } = self.pages(docs, &mask)?;
         let bytes = self.body.read(&pages).await?;
         let failed = |error| decode_failed(&self.path, self.body.covered(), error);
         let pages = Pages { pages: pages.into_iter().zip(bytes).collect() };
@@ -144,12 +144,8 @@ impl Superfile {
         Err(failed(ParquetError::General(problem)))
     }
 
-    /// The row groups that hold `docs`, which of their rows those are, and where the pages are, ascending.
-    fn pages(
-        &self,
-        docs: &[DocId],
-        mask: &ProjectionMask,
-    ) -> Result<(Vec<usize>, RowSelection, Vec<Range<u64>>), SuperfileError> {
+    /// What is read to decode the columns of `mask` at `docs`, which ascend.
+    fn pages(&self, docs: &[DocId], mask: &ProjectionMask) -> Result<PagePlan, SuperfileError> {
         let metadata = self.arrow.metadata();
         let Some(offsets) = metadata.offset_index() else {
             let source = FormatError::invalid("parquet footer", "has no offset index");
@@ -186,8 +182,18 @@ impl Superfile {
         }
         pages.sort_unstable_by_key(|page| page.start);
         let selection = RowSelection::from_consecutive_ranges(spans.into_iter(), rows_before);
-        Ok((groups, selection, pages))
+        Ok(PagePlan { groups, selection, pages })
     }
+}
+
+/// What is read to decode some rows.
+struct PagePlan {
+    /// The row groups that hold them.
+    groups: Vec<usize>,
+    /// Which rows of those groups they are.
+    selection: RowSelection,
+    /// Where their pages, and the dictionaries of those, stand; ascending.
+    pages: Vec<Range<u64>>,
 }
 
 fn group_rows(rows: i64) -> usize {

@@ -246,13 +246,7 @@ impl Layout {
         self.lists.partition_point(|list| list.first <= position) - 1
     }
 
-    /// The centroid of list `id`, as rows are encoded against it.
-    pub(crate) fn centroid(&self, id: usize, out: &mut Vec<f32>) {
-        let scale = self.lists[id].scale;
-        out.clear();
-        out.extend(self.centroid_bytes(id).iter().map(|&byte| scale * f32::from(byte as i8)));
-    }
-
+    /// The centroid of list `id`, in steps of its `scale`.
     pub(crate) fn centroid_bytes(&self, id: usize) -> &[u8] {
         &self.centroids[id * self.header.dim..][..self.header.dim]
     }

@@ -113,18 +113,18 @@ fn norm1(four: &[f32]) -> f32 {
     four.iter().map(|x| x.abs()).sum()
 }
 
-/// What the rows of a list share in their estimates; `width` is ε.
+/// What the rows of a list share in their estimates: its centroid is `scale` times `centroid`, signed bytes; `width` is ε.
 pub(crate) fn bounding(
     metric: Metric,
     query: &[f32],
     code: &QueryCode,
-    centroid: &[f32],
+    (centroid, scale): (&[u8], f32),
     kappa: f32,
     width: f32,
 ) -> Bounding {
-    let distance2 = kernel::l2(query, centroid);
+    let distance2 = kernel::l2_bytes(query, centroid, scale);
     let base = match metric {
-        Metric::InnerProduct => -kernel::dot(query, centroid),
+        Metric::InnerProduct => -kernel::dot_bytes(query, centroid, scale),
         _ => distance2,
     };
     // The two errors are independent.
@@ -153,14 +153,16 @@ mod tests {
             rotation.apply(&mut v);
             v
         };
-        let (query, centroid) = (near(1.0), near(0.1));
+        let query = near(1.0);
+        let bytes: Vec<u8> = near(0.1).iter().map(|x| (x * 20.0) as i8 as u8).collect();
+        let centroid: Vec<f32> = bytes.iter().map(|&x| 0.05 * f32::from(x as i8)).collect();
         let code = QueryCode::new(&query);
         let (mut bias, mut outside) = (0.0, 0);
         for _ in 0..400 {
             let row = near(0.7);
             let mut bits = vec![0; code_len(dim)];
             let factors = encode(metric, &row, &centroid, &mut bits);
-            let list = bounding(metric, &query, &code, &centroid, factors.kappa, 1.9);
+            let list = bounding(metric, &query, &code, (&bytes, 0.05), factors.kappa, 1.9);
             let block: Vec<u8> = bits.iter().flat_map(|&byte| [byte; 8]).collect();
             let (mut sums, mut lowers) = ([0; 64], [0.0; 64]);
             kernel::scan_block(&block, 8, &code.table, &mut sums);

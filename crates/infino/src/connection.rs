@@ -5,19 +5,32 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
-use infino_storage::{Store, StoreOptions};
+use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
 use crate::sql::{self, SqlQuery};
 use crate::{Error, ErrorKind, IndexSpec, Supertable, catalog};
 
 /// How to connect; see the methods.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct ConnectOptions {
     storage: StoreOptions,
     table: TableOptions,
     threads: usize,
     memory_bytes: Option<usize>,
+    cache: CacheOptions,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            storage: StoreOptions::default(),
+            table: TableOptions::default(),
+            threads: 0,
+            memory_bytes: None,
+            cache: CacheOptions { memory_bytes: 128 << 20, ..CacheOptions::default() },
+        }
+    }
 }
 
 impl ConnectOptions {
@@ -59,6 +72,22 @@ impl ConnectOptions {
     #[must_use]
     pub fn sql_memory_bytes(mut self, bytes: usize) -> Self {
         self.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// Bytes of what was read from storage that are kept in memory; 128 MiB unless set, 0 for none. Every byte is checked
+    /// again when it is used.
+    #[must_use]
+    pub fn cache_memory_bytes(mut self, bytes: u64) -> Self {
+        self.cache.memory_bytes = bytes;
+        self
+    }
+
+    /// A folder on a local disk for what was read from storage, and the bytes it may take; none unless set. It outlives
+    /// the connection, and other connections may use it too.
+    #[must_use]
+    pub fn cache_dir(mut self, dir: impl Into<std::path::PathBuf>, bytes: u64) -> Self {
+        self.cache.disk = Some((dir.into(), bytes));
         self
     }
 
@@ -107,6 +136,12 @@ pub async fn connect(uri: &str) -> Result<Connection, Error> {
 /// As [`connect`].
 pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connection, Error> {
     let store = infino_storage::connect(uri, &options.storage)?;
+    let store = match uri.starts_with("memory:")
+        || (options.cache.memory_bytes == 0 && options.cache.disk.is_none())
+    {
+        true => store,
+        false => Arc::new(CachedStore::new(store, Cache::open(&options.cache)?)),
+    };
     Ok(Connection {
         inner: Arc::new(Inner {
             store,

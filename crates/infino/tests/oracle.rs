@@ -183,7 +183,8 @@ async fn a_table_is_a_list_of_rows() {
                 text(&docs, "w0 w1", 10_000, None).await.iter().map(|hit| hit.0).collect();
             let holds = |row: &&Row| row.body.split(' ').any(|word| word == "w0" || word == "w1");
             let mut expected: Vec<_> = model.iter().filter(holds).map(|row| row.n).collect();
-            (found.sort_unstable(), expected.sort_unstable());
+            found.sort_unstable();
+            expected.sort_unstable();
             assert_eq!(found, expected, "{what}");
             let query = vec![0.7; support::DIM];
             let near = one(docs.vector_search("embedding", &query, 10_000, &["n"]).await.unwrap());

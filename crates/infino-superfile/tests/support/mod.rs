@@ -208,7 +208,7 @@ pub fn indexed_schema() -> TableSchema {
 /// The rows `rows` of an endless table under [`indexed_schema`]; about one in eleven values is null.
 pub fn indexed_columns(rows: Range<u64>) -> Vec<ArrayRef> {
     let words = ["brown", "fox", "jumps", "over", "lazy", "dogs", "while", "rust", "compiles"];
-    let null = |row: u64, salt: u64| mix(row * 7 + salt) % 11 == 0;
+    let null = |row: u64, salt: u64| mix(row * 7 + salt).is_multiple_of(11);
     let n: Int64Array =
         rows.clone().map(|row| (!null(row, 0)).then(|| mix(row) as i64 % 1000)).collect();
     let body: StringArray = rows

@@ -31,7 +31,7 @@ fn value(row: usize, salt: u64) -> Option<u64> {
         Some(&extreme) => Some(extreme),
         None => {
             let bits = mix(row as u64 * 31 + salt);
-            (bits % 7 != 0).then_some(bits)
+            (!bits.is_multiple_of(7)).then_some(bits)
         }
     }
 }

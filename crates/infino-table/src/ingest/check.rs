@@ -92,10 +92,9 @@ fn conform_column(
     };
     if let (DataType::FixedSizeList(_, dim), DataType::FixedSizeList(_, found)) =
         (field.data_type(), column.data_type())
+        && dim != found
     {
-        if dim != found {
-            return Err(wrong(format!(": vectors of {found} dimensions where {dim} are wanted")));
-        }
+        return Err(wrong(format!(": vectors of {found} dimensions where {dim} are wanted")));
     }
     if !is_faithful(column.data_type(), field.data_type()) {
         return Err(wrong(String::new()));

@@ -146,6 +146,14 @@ fn codes(code: &[u8; 16]) -> __m256 {
     _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(codes))
 }
 
+#[target_feature(enable = "avx2")]
+#[inline]
+fn signed(bytes: &[u8; 8]) -> __m256 {
+    // SAFETY: `bytes` is 8 readable bytes, and `loadl` asks for no alignment.
+    let bytes = unsafe { _mm_loadl_epi64(bytes.as_ptr().cast()) };
+    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes))
+}
+
 /// Adds up sums of which register `i` holds lanes `8 i..8 i + 8`.
 #[target_feature(enable = "avx")]
 #[inline]
@@ -227,6 +235,30 @@ folded!(
     u8,
     2,
     codes,
+    (step),
+    |x, y, sum| {
+        let difference = _mm256_fnmadd_ps(_mm256_set1_ps(step), y, x);
+        _mm256_fmadd_ps(difference, difference, *sum)
+    },
+    |sum| sum
+);
+
+folded!(
+    dot_bytes,
+    dot_bytes_inner,
+    u8,
+    1,
+    signed,
+    (step),
+    |x, y, sum| _mm256_fmadd_ps(x, y, *sum),
+    |sum| step * sum
+);
+folded!(
+    l2_bytes,
+    l2_bytes_inner,
+    u8,
+    1,
+    signed,
     (step),
     |x, y, sum| {
         let difference = _mm256_fnmadd_ps(_mm256_set1_ps(step), y, x);

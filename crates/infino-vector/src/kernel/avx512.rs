@@ -155,6 +155,16 @@ fn codes(code: &[u8], at: usize) -> __m512 {
     _mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(codes))
 }
 
+/// Signed bytes `at..at + 16` as floats, zero past the end.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn signed(bytes: &[u8], at: usize) -> __m512 {
+    let left = bytes.len().saturating_sub(at);
+    let mask = if left >= 16 { 0xffff } else { (1u16 << left) - 1 };
+    // SAFETY: the mask reads no byte past the end.
+    let bytes = unsafe { _mm_maskz_loadu_epi8(mask, bytes.as_ptr().wrapping_add(at).cast()) };
+    _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))
+}
+
 #[target_feature(enable = "avx512f")]
 fn halve(sums: __m512) -> f32 {
     let high = _mm512_castpd_ps(_mm512_shuffle_f64x2::<0b1110>(
@@ -202,6 +212,29 @@ folded!(l2_sq, l2_sq_inner, (query: &[f32], code: &[u8], step: f32), (2 * query.
         let difference = _mm512_fnmadd_ps(_mm512_set1_ps(step), codes(code, at), floats(query, at));
         _mm512_fmadd_ps(difference, difference, sum)
     }, |sum| sum);
+
+folded!(
+    dot_bytes,
+    dot_bytes_inner,
+    (query: &[f32], bytes: &[u8], step: f32),
+    (query.len(), bytes.len()),
+    query.len(),
+    |at, sum| _mm512_fmadd_ps(floats(query, at), signed(bytes, at), sum),
+    |sum| step * sum
+);
+folded!(
+    l2_bytes,
+    l2_bytes_inner,
+    (query: &[f32], bytes: &[u8], step: f32),
+    (query.len(), bytes.len()),
+    query.len(),
+    |at, sum| {
+        let difference =
+            _mm512_fnmadd_ps(_mm512_set1_ps(step), signed(bytes, at), floats(query, at));
+        _mm512_fmadd_ps(difference, difference, sum)
+    },
+    |sum| sum
+);
 
 pub(crate) fn dot_i8(_: Avx512, query: &[i8], rows: &[u8], out: &mut [i32]) {
     assert_eq!(query.len() * out.len(), rows.len(), "vectors of one index share a dimension");

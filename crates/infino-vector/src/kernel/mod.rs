@@ -68,6 +68,14 @@ dispatch! {
     l2_sq(query: &[f32], code: &[u8], step: f32) -> f32
 }
 dispatch! {
+    /// See [`scalar::dot_bytes`].
+    dot_bytes(query: &[f32], bytes: &[u8], step: f32) -> f32
+}
+dispatch! {
+    /// See [`scalar::l2_bytes`].
+    l2_bytes(query: &[f32], bytes: &[u8], step: f32) -> f32
+}
+dispatch! {
     /// See [`scalar::dot_i8`].
     dot_i8(query: &[i8], rows: &[u8], out: &mut [i32])
 }

@@ -101,6 +101,14 @@ pub(crate) fn l2_sq(_: Neon, query: &[f32], code: &[u8], step: f32) -> f32 {
     scalar::l2_sq(query, code, step)
 }
 
+pub(crate) fn dot_bytes(_: Neon, query: &[f32], bytes: &[u8], step: f32) -> f32 {
+    scalar::dot_bytes(query, bytes, step)
+}
+
+pub(crate) fn l2_bytes(_: Neon, query: &[f32], bytes: &[u8], step: f32) -> f32 {
+    scalar::l2_bytes(query, bytes, step)
+}
+
 pub(crate) fn dot_tile(_: Neon, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
     scalar::dot_tile(rows, points, out);
 }

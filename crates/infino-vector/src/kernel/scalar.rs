@@ -101,6 +101,21 @@ pub(crate) fn l2_sq(query: &[f32], code: &[u8], step: f32) -> f32 {
     })
 }
 
+/// Inner product of a query with `step` times a vector of signed bytes.
+pub(crate) fn dot_bytes(query: &[f32], bytes: &[u8], step: f32) -> f32 {
+    assert_eq!(query.len(), bytes.len(), "vectors of one index share a dimension");
+    step * sum(query.len(), |i, sum| query[i].mul_add(f32::from(bytes[i] as i8), sum))
+}
+
+/// Squared Euclidean distance of a query from `step` times a vector of signed bytes.
+pub(crate) fn l2_bytes(query: &[f32], bytes: &[u8], step: f32) -> f32 {
+    assert_eq!(query.len(), bytes.len(), "vectors of one index share a dimension");
+    sum(query.len(), |i, sum| {
+        let difference = (-step).mul_add(f32::from(bytes[i] as i8), query[i]);
+        difference.mul_add(difference, sum)
+    })
+}
+
 fn sq(code: &[u8], i: usize) -> f32 {
     f32::from(i16::from_le_bytes([code[2 * i], code[2 * i + 1]]))
 }

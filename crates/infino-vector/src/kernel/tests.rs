@@ -84,6 +84,8 @@ fn float_sums_agree() {
                     $module::l2($($cpu,)? &a, &b),
                     $module::dot_sq($($cpu,)? &a, &code, 0.01),
                     $module::l2_sq($($cpu,)? &a, &code, 0.01),
+                    $module::dot_bytes($($cpu,)? &a, &code[..dim], 0.01),
+                    $module::l2_bytes($($cpu,)? &a, &code[..dim], 0.01),
                 ]
                 .map(f32::to_bits)
             };

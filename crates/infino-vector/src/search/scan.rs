@@ -26,13 +26,12 @@ pub(crate) struct Candidate {
 pub(crate) struct Candidates {
     rows: Vec<Candidate>,
     bounds: Bounds,
-    centroid: Vec<f32>,
 }
 
 impl Candidates {
     pub(crate) fn new(layout: &Layout, k: usize) -> Self {
         let k = k.min(layout.header.rows as usize);
-        Self { rows: Vec::with_capacity(4 * k), bounds: Bounds::new(k), centroid: Vec::new() }
+        Self { rows: Vec::with_capacity(4 * k), bounds: Bounds::new(k) }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -49,12 +48,11 @@ impl Candidates {
         allowed: Option<&DocSet>,
     ) {
         let entry = &layout.lists[id];
-        layout.centroid(id, &mut self.centroid);
         let mut bounding = rabitq::bounding(
             layout.header.metric,
             &query.rotated,
             &query.code,
-            &self.centroid,
+            (layout.centroid_bytes(id), entry.scale),
             entry.kappa,
             query.width,
         );
