@@ -156,6 +156,8 @@ fn sql_sees_the_rows_that_the_demo_left() {
     );
     let table = stdout(&bench.infino(["sql", "SELECT DISTINCT version FROM passages ORDER BY 1"]));
     assert_eq!(table, "version\n-------\n0.4.0\n1.2.3\n(2 rows)\n");
+    let plan = stdout(&bench.infino(["sql", "EXPLAIN SELECT path FROM passages LIMIT 1"]));
+    assert!(plan.lines().count() >= 4, "a plan keeps its lines: {plan}");
 }
 
 #[test]
