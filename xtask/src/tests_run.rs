@@ -47,10 +47,15 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
         .args(["test", "--workspace", "--no-fail-fast"])
         .args(&args)
         .run_seeing(|line| tally.see(line));
+    // A workspace of its own: it is built with optimisation and without DataFusion.
+    let fuzzed = Cmd::cargo(root)
+        .args(["test", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"])
+        .args([target(root).join("fuzz")])
+        .run_seeing(|line| tally.see(line));
     let opened = python.map_or(Ok(()), |python| open_format(root, &python, &mut tally));
     let Tally { passed, failed, ignored } = tally;
     println!("tests: {passed} passed, {failed} failed, {ignored} ignored");
-    tested.and(opened)
+    tested.and(fuzzed).and(opened)
 }
 
 /// Writes superfiles with the example of `infino-superfile` and compares each, value by value, with
@@ -62,13 +67,22 @@ fn open_format(root: &Path, python: &Path, tally: &mut Tally) -> Result<(), Fail
     }
     let folder = std::env::temp_dir().join(format!("infino-open-format-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| Failed::at(&folder, &error))?;
+    // Built with the whole workspace, as the tests were: a package alone has other features, and is built anew.
     let compared = Cmd::cargo(root)
-        .args(["run", "--quiet", "-p", "infino-superfile", "--example", "write_sample", "--"])
-        .args([&folder])
+        .args(["build", "--quiet", "--workspace", "--example", "write_sample"])
         .run()
+        .and_then(|()| {
+            let sample = target(root).join("debug/examples/write_sample");
+            Cmd::new(root, &sample).args([&folder]).run()
+        })
         .and_then(|()| compare(root, python, &check, &folder, tally));
     let _ = fs::remove_dir_all(&folder);
     compared
+}
+
+/// Where cargo puts what it builds.
+fn target(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 
 fn compare(
