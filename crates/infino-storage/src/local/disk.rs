@@ -220,9 +220,13 @@ impl Disk {
         }
         self.create_folders(folder)?;
         match fs::create_dir(folder) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists && folder.is_dir() => Ok(()),
-            // A file stands where the folder should.
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => Err(ErrorKind::NotADirectory.into()),
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                match fs::metadata(folder)?.is_dir() {
+                    true => Ok(()),
+                    // A file stands where the folder should. (One that was removed since is `NotFound`: made again.)
+                    false => Err(ErrorKind::NotADirectory.into()),
+                }
+            }
             Err(e) => Err(e),
             Ok(()) => self.flush_folder(folder),
         }
