@@ -173,6 +173,10 @@ fn encode(
             );
     }
     let float = matches!(column.physical_type(), Physical::FLOAT | Physical::DOUBLE);
+    if float {
+        // Parquet's bounds pass NaN by, SQL sorts it above all numbers: pruning by them would drop rows that match.
+        builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+    }
     if float && options.byte_stream_split {
         builder = builder.set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT);
     }

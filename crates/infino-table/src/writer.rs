@@ -79,10 +79,14 @@ impl Writer {
     /// `Invalid` naming the column that does not fit; the writer keeps what was staged before. Storage and build errors if
     /// the buffer was full and had to be built.
     pub async fn append(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
-        let base = self.base()?;
+        let base = self.base().await?;
         let batch = check::conform(&base.user, &base.snapshot.schema.indexes, batch)?;
         if batch.num_rows() == 0 {
             return Ok(());
+        }
+        // Before the batch is taken: if this fails, or is cancelled, what was staged is staged still and the batch is not.
+        if self.buffer_bytes >= self.table.inner.options.buffer_bytes {
+            self.build().await?;
         }
         for (first, offset, len) in self.number(batch.num_rows()) {
             let part = with_ids(&base.file, &batch.slice(offset, len), consecutive(first, len))?;
@@ -90,9 +94,6 @@ impl Writer {
             self.buffer.push(part);
         }
         self.rows += batch.num_rows() as u64;
-        if self.buffer_bytes >= self.table.inner.options.buffer_bytes {
-            self.build().await?;
-        }
         Ok(())
     }
 
@@ -112,7 +113,7 @@ impl Writer {
         if self.built.is_empty() {
             return Ok(Receipt { version, rows: 0, superfiles: 0 });
         }
-        let base = self.base()?;
+        let base = self.base().await?;
         let superfiles = self.built.len();
         let mut change = Change::new(Operation::Append, base.snapshot.version, base.epoch);
         change.token = self.token.take();
@@ -126,12 +127,13 @@ impl Writer {
         }
     }
 
-    fn base(&mut self) -> Result<Base, TableError> {
+    /// Read from storage: a handle that has been idle for long may hold a head too old to commit against.
+    async fn base(&mut self) -> Result<Base, TableError> {
         if let Some(base) = &self.base {
             return Ok(base.clone());
         }
+        let snapshot = self.table.refresh().await?;
         let epoch = self.table.inner.log.current().head.epoch;
-        let snapshot = self.table.snapshot();
         let base = Base {
             epoch,
             user: infino_superfile::arrow_schema(&snapshot.schema)?,
@@ -158,11 +160,12 @@ impl Writer {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let base = self.base()?;
+        let base = self.base().await?;
         let schema: &Arc<TableSchema> = &base.snapshot.schema;
-        let batches = std::mem::take(&mut self.buffer);
+        let built = build::shards(&self.table.inner, schema, &self.buffer).await?;
+        self.buffer.clear();
         self.buffer_bytes = 0;
-        self.built.extend(build::shards(&self.table.inner, schema, &batches).await?);
+        self.built.extend(built);
         Ok(())
     }
 }

@@ -47,4 +47,5 @@ pub use builder::{Built, IvfBuilder};
 pub use error::VectorError;
 pub use index::IvfIndex;
 pub use search::Search;
+pub use search::check_vector;
 pub use spec::{BuildOptions, IvfSpec, Neighbor, SearchCounts, SearchParams};

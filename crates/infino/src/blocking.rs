@@ -319,6 +319,15 @@ impl Supertable {
         self.driver.run(async move { inner.optimize_keeping(keep).await })
     }
 
+    /// [`crate::Supertable::refresh`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn refresh(&self) -> Result<u64, Error> {
+        let inner = self.inner.clone();
+        self.driver.run(async move { inner.refresh().await })
+    }
+
     /// [`crate::Supertable::version`].
     ///
     /// # Errors

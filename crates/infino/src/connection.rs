@@ -218,6 +218,8 @@ impl Connection {
         };
         catalog::unbind(&self.inner.store, name, folder).await?;
         self.inner.open.lock().expect("no panic while held").remove(folder);
+        // The head first: without it nobody who still holds the table can commit to it, or read half of it.
+        self.inner.store.delete(&format!("{folder}/head")).await?;
         for object in self.inner.store.list(folder).await? {
             self.inner.store.delete(&object.path).await?;
         }

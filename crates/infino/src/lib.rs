@@ -52,4 +52,4 @@ pub use infino_table::{MutationStats, OptimizeReport, ReadConsistency};
 pub use predicate::Predicate;
 pub use search::Search;
 pub use sql::SqlQuery;
-pub use supertable::{Supertable, Writer};
+pub use supertable::{FileInfo, Supertable, Writer};

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute;
 use arrow::datatypes::DataType;
-use infino_fts::{Operator, Query};
+use infino_fts::{Analyzer, Operator, Query};
 use infino_manifest::Snapshot;
 use infino_table::query::{hybrid, matching, rows, text, vector};
-use infino_table::{Fusion, Hit, RowFilter, Table};
+use infino_table::{Fusion, Hit, RowFilter, Table, TableError};
 use infino_vector::SearchParams;
 
 use crate::index_spec::KEYWORD;
@@ -224,7 +224,8 @@ async fn exact(
 ) -> Result<Vec<Hit>, Error> {
     let index = text::index(snapshot, column)?;
     let query = Query::matching(column, value, Operator::And);
-    if index.analyzer != KEYWORD && value.trim().is_empty() {
+    let words = Analyzer::named(&index.analyzer).map_err(TableError::from)?.analyze(value);
+    if index.analyzer != KEYWORD && words.is_empty() {
         return Err(Error::invalid(format!(
             "column {column:?} is indexed by words, of which {value:?} has none; make it a keyword column to match it"
         )));

@@ -102,7 +102,8 @@ impl Supertable {
     /// The `k` rows whose `column` best answers `query` by BM25, best first: `_id`, `score`, `columns`.
     ///
     /// A row answers if it holds any of the query's words, taken apart by the column's own analyzer. Scores are BM25 over
-    /// the whole table, so they do not depend on how it is stored; equal scores come in `_id` order.
+    /// the whole table, so they do not depend on how rows are spread over files; equal scores come in `_id` order. Deleted
+    /// rows count in the statistics until they are reclaimed.
     ///
     /// # Errors
     /// On await: `Invalid` if `column` has no full-text index or a column is unknown.
@@ -167,7 +168,7 @@ impl Supertable {
     /// Up to `limit` rows whose `column` equals `value`, in `_id` order: `_id`, `columns`.
     ///
     /// # Errors
-    /// On await: `Invalid` if `column` has no keyword index.
+    /// On await: `Invalid` if `column` has no keyword or full-text index, or only the latter and `value` holds no words.
     pub fn exact_match(&self, column: &str, value: &str, limit: usize, columns: &[&str]) -> Search {
         let question = Question::Exact { column: column.to_owned(), value: value.to_owned() };
         Search::new(self.clone(), question, limit, columns)
@@ -182,7 +183,10 @@ impl Supertable {
         Ok(live_rows(&snapshot))
     }
 
-    /// Merges small files, reclaims deleted rows, shortens the log, and removes what no version of the last hour needs.
+    /// Merges small files, rewrites files with more than one deleted row in ten, shortens the log, and removes what no
+    /// version of the last hour needs.
+    ///
+    /// What was merged away goes once it can be told that no writer still counts on it: not in this run, in a later one.
     ///
     /// # Errors
     /// `Unavailable` if storage keeps failing; what was done before stays.
@@ -197,6 +201,14 @@ impl Supertable {
     pub async fn optimize_keeping(&self, keep: Duration) -> Result<OptimizeReport, Error> {
         self.refuse_pinned("optimize")?;
         Ok(self.table.optimize(keep).await?)
+    }
+
+    /// Reads what was committed elsewhere since, and returns the version; for handles that do not look by themselves.
+    ///
+    /// # Errors
+    /// `Unavailable` if storage keeps failing.
+    pub async fn refresh(&self) -> Result<u64, Error> {
+        Ok(self.table.refresh().await?.version)
     }
 
     /// The version this handle reads; every commit makes one.

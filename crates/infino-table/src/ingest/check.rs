@@ -3,14 +3,14 @@
 use arrow::array::{Array, ArrayRef, FixedSizeListArray, RecordBatch, cast::AsArray};
 use arrow::compute;
 use arrow::datatypes::{DataType, Float32Type, SchemaRef};
-use infino_format::schema::{IndexSet, Metric, VectorIndex};
+use infino_format::schema::{IndexSet, VectorIndex};
 
 use crate::TableError;
 
 /// The columns of `batch` in the table's order and types.
 ///
-/// Columns are matched by name. A nullable column may be missing; a type that Arrow casts without loss of meaning is cast
-/// (other widths, dictionary and view layouts, lists of floats to vectors).
+/// Columns are matched by name. A nullable column may be missing; a type of the same meaning is cast (other widths,
+/// dictionary and view layouts, lists of floats to vectors), if every value comes through; floats may lose digits.
 ///
 /// # Errors
 /// [`TableError::Invalid`] naming the column, the type wanted and the type found, or the row of a vector that is not
@@ -100,8 +100,23 @@ fn conform_column(
         return Err(wrong(String::new()));
     }
     let options = compute::CastOptions { safe: false, ..Default::default() };
-    compute::cast_with_options(column, field.data_type(), &options)
-        .map_err(|error| wrong(format!(": {error}")))
+    let cast = |column: &ArrayRef, to: &DataType| {
+        compute::cast_with_options(column, to, &options)
+            .map_err(|error| wrong(format!(": {error}")))
+    };
+    let new = cast(column, field.data_type())?;
+    // Numbers and times must come back as they were: a cast rounds and cuts without a word.
+    if is_exact(column.data_type()) && cast(&new, column.data_type())?.as_ref() != column.as_ref() {
+        return Err(wrong(": a value of it would be rounded or cut".to_owned()));
+    }
+    Ok(new)
+}
+
+/// Whether values of this type mean exactly what they say: integers, decimals, times.
+fn is_exact(data_type: &DataType) -> bool {
+    use DataType::*;
+    data_type.is_integer()
+        || matches!(data_type, Timestamp(..) | Date64 | Decimal128(..) | Decimal256(..))
 }
 
 /// Whether a cast keeps what a value means: text to text, number to number, the same time in another unit.
@@ -137,15 +152,13 @@ fn check_vectors(index: &VectorIndex, batch: &RecordBatch) -> Result<(), TableEr
             continue;
         }
         let vector = values.slice(vectors.value_offset(row) as usize, dim);
-        if vector.null_count() > 0 || vector.values().iter().any(|x| !x.is_finite()) {
+        let problem = match vector.null_count() {
+            0 => infino_vector::check_vector(index.metric, dim, vector.values()).err(),
+            _ => Some("it holds a null; make the whole vector null".to_owned()),
+        };
+        if let Some(problem) = problem {
             return Err(TableError::invalid(format!(
-                "column {:?}, row {row} of the batch: the vector holds a value that is null, NaN or infinite",
-                index.column
-            )));
-        }
-        if index.metric == Metric::Cosine && vector.values().iter().all(|&x| x == 0.0) {
-            return Err(TableError::invalid(format!(
-                "column {:?}, row {row} of the batch: a zero vector has no direction, so no cosine; use null",
+                "column {:?}, row {row} of the batch: {problem}",
                 index.column
             )));
         }

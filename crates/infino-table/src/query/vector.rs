@@ -92,18 +92,8 @@ pub async fn search(
 }
 
 fn check(index: &VectorIndex, query: &[f32]) -> Result<(), TableError> {
-    if query.len() != index.dim as usize {
-        return Err(TableError::invalid(format!(
-            "the query has {} dimensions, column {:?} has {}",
-            query.len(),
-            index.column,
-            index.dim
-        )));
-    }
-    match query.iter().position(|x| !x.is_finite()) {
-        Some(at) => {
-            Err(TableError::invalid(format!("the query vector holds {} at {at}", query[at])))
-        }
-        None => Ok(()),
-    }
+    let checked = infino_vector::check_vector(index.metric, index.dim as usize, query);
+    checked.map_err(|problem| {
+        TableError::invalid(format!("the query for column {:?}: {problem}", index.column))
+    })
 }

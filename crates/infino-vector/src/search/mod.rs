@@ -80,3 +80,15 @@ pub(crate) fn nprobe(layout: &Layout, params: &SearchParams, share: f64) -> u32 
     let wanted = at(row).max(1.0) * (at(row + 1).max(1.0) / at(row).max(1.0)).powf(along);
     (wanted.ceil() as u32).clamp(1.min(nlist), nlist)
 }
+
+/// Whether `vector` can be indexed, or searched for, under `metric`; says what is wrong with it.
+///
+/// # Errors
+/// If it has another dimension, a coordinate that is not finite, a length that passes 1e18, or no direction under cosine.
+pub fn check_vector(
+    metric: infino_format::schema::Metric,
+    dim: usize,
+    vector: &[f32],
+) -> Result<(), String> {
+    query::scale(metric, dim, vector).map(drop)
+}

@@ -5,6 +5,7 @@ use infino_format::FormatError;
 use infino_storage::StorageError;
 use infino_superfile::SuperfileError;
 use infino_table::TableError;
+use infino_wal::WalError;
 
 mod kind;
 
@@ -59,6 +60,13 @@ impl Error {
         self.retryable
     }
 
+    /// Whether the call was a commit of which the store left open if it happened. It may be visible already, or become so;
+    /// a writer with a [token](crate::Writer::token) can safely be tried again.
+    pub fn is_outcome_unknown(&self) -> bool {
+        let source = self.source.as_ref().and_then(|source| source.downcast_ref::<TableError>());
+        matches!(source, Some(TableError::Wal(WalError::Unknown(_))))
+    }
+
     fn from_source(
         kind: ErrorKind,
         retryable: bool,
@@ -106,7 +114,7 @@ impl From<DataFusionError> for Error {
         let kind = match error.find_root() {
             DataFusionError::External(inner) => {
                 if let Some(ours) = inner.downcast_ref::<Error>() {
-                    return Self::new_with(ours);
+                    return ours.share();
                 }
                 if let Some(ours) = inner.downcast_ref::<TableError>() {
                     let (kind, retryable) = table_kind(ours);
@@ -136,11 +144,12 @@ impl From<DataFusionError> for Error {
 }
 
 impl Error {
-    fn new_with(ours: &Error) -> Self {
+    /// The same error once more, without what caused it.
+    pub(crate) fn share(&self) -> Self {
         Self {
-            kind: ours.kind,
-            message: ours.message.clone(),
-            retryable: ours.retryable,
+            kind: self.kind,
+            message: self.message.clone(),
+            retryable: self.retryable,
             source: None,
         }
     }

@@ -9,7 +9,9 @@ use datafusion::common::DFSchema;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::expr_to_columns;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use futures::TryStreamExt;
@@ -57,7 +59,9 @@ impl PredicateFilter {
             }
             Predicate::Expr(expr) => expr.as_ref().clone(),
         };
-        Self::bind(state, snapshot.schema.clone(), file, unqualified(expr)?)
+        let mut state = state.clone();
+        state.mark_start_execution();
+        Self::bind(&state, snapshot.schema.clone(), file, unqualified(expr)?)
     }
 
     fn bind(
@@ -82,6 +86,9 @@ impl PredicateFilter {
                 unknown.name
             )));
         }
+        let expr = simplified(state, &file, expr)?;
+        let mut used = Default::default();
+        expr_to_columns(&expr, &mut used)?;
         let fields = file
             .fields()
             .iter()
@@ -150,6 +157,18 @@ impl RowFilter for PredicateFilter {
         }
         Ok(DocSet::from_words(rows, words))
     }
+}
+
+/// The expression with its constants folded; some functions exist only until then, `now()` and `coalesce` among them.
+fn simplified(state: &SessionState, file: &SchemaRef, expr: Expr) -> Result<Expr, Error> {
+    let schema = DFSchema::try_from(file.as_ref().clone())?;
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    Ok(simplifier.simplify(simplifier.coerce(expr, &schema)?)?)
 }
 
 /// The expression with bare column names: a predicate of one table needs no qualifiers.

@@ -89,6 +89,10 @@ impl TableProvider for SearchRelation {
             None => self.schema.clone(),
         };
         let mut spec = self.spec.clone();
+        // Fewer rows, the same ranking: what is fused must not depend on how much of it is asked for.
+        if let Question::Hybrid { fusion, .. } = &mut spec.question {
+            fusion.depth = fusion.depth.max(spec.k);
+        }
         // Hits come best first, so any `limit` of them are the first.
         spec.k = spec.k.min(limit.unwrap_or(usize::MAX));
         Ok(Arc::new(SearchExec::new(spec, schema)))

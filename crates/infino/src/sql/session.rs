@@ -21,7 +21,7 @@ use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::prelude::{SQLOptions, SessionConfig};
 use futures::{Stream, StreamExt, TryStreamExt};
 
-use super::functions::{ResolveSearch, SearchPlanner};
+use super::functions::{ResolveSearch, SearchPlanner, Searched};
 use super::provider::PinnedTable;
 use super::source::external;
 use crate::{Connection, Error, catalog};
@@ -97,7 +97,7 @@ impl SqlQuery {
 
     async fn plan(self) -> Result<(SessionState, LogicalPlan), Error> {
         let tables = Arc::new(Tables::of(&self.connection).await?);
-        let searched = tables.named_in(&self.sql).await?;
+        let searched = tables.named_in(&self.sql).await;
         let state = statement_state(&self.connection.inner.state, tables, searched);
         let plan = state.create_logical_plan(&self.sql).await?;
         let allowed = SQLOptions::new()
@@ -141,7 +141,7 @@ impl IntoFuture for SqlQuery {
 fn statement_state(
     base: &SessionState,
     tables: Arc<Tables>,
-    searched: HashMap<String, Arc<PinnedTable>>,
+    searched: HashMap<String, Searched>,
 ) -> SessionState {
     let names = tables.folders.keys().cloned().collect();
     let catalog = MemoryCatalogProvider::new();
@@ -149,10 +149,13 @@ fn statement_state(
     let _ = catalog.register_schema(SCHEMA, tables);
     let catalogs = MemoryCatalogProviderList::new();
     let _ = catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-    SessionStateBuilder::new_from_existing(base.clone())
+    let mut state = SessionStateBuilder::new_from_existing(base.clone())
         .with_catalog_list(Arc::new(catalogs))
         .with_relation_planners(vec![Arc::new(SearchPlanner { tables: searched, names })])
-        .build()
+        .build();
+    // `now()` is the time at which the statement began.
+    state.mark_start_execution();
+    state
 }
 
 /// The tables that one statement may name; each is pinned the first time it is named.
@@ -188,14 +191,15 @@ impl Tables {
 
     /// Every table whose name occurs in `sql`: search functions are planned without waiting, so the tables they name must be
     /// open by then; one that is only mentioned costs at most a read.
-    async fn named_in(&self, sql: &str) -> Result<HashMap<String, Arc<PinnedTable>>, Error> {
+    /// Whether it could be opened matters only if it is really used.
+    async fn named_in(&self, sql: &str) -> HashMap<String, Searched> {
         let mut named = HashMap::new();
         for name in self.folders.keys().filter(|name| sql.contains(name.as_str())) {
-            if let Some(table) = self.pin(name).await? {
+            if let Some(table) = self.pin(name).await.transpose() {
                 named.insert(name.clone(), table);
             }
         }
-        Ok(named)
+        named
     }
 }
 

@@ -121,11 +121,14 @@ impl Kind {
     }
 }
 
+/// A table that a search may name, or why it could not be opened.
+pub(super) type Searched = std::result::Result<Arc<PinnedTable>, Error>;
+
 /// Plans calls of the search functions over the tables of one statement.
 #[derive(Debug)]
 pub(super) struct SearchPlanner {
     /// Every table whose name occurs in the statement.
-    pub(super) tables: HashMap<String, Arc<PinnedTable>>,
+    pub(super) tables: HashMap<String, Searched>,
     /// The names of all tables, for an error that helps.
     pub(super) names: Vec<String>,
 }
@@ -165,10 +168,11 @@ impl RelationPlanner for SearchPlanner {
 
 impl SearchPlanner {
     fn table(&self, name: &str) -> Result<Arc<PinnedTable>> {
-        self.tables
-            .get(name)
-            .cloned()
-            .ok_or_else(|| external(crate::connection::not_found(name, self.names.iter())))
+        match self.tables.get(name) {
+            Some(Ok(table)) => Ok(table.clone()),
+            Some(Err(error)) => Err(external(error.share())),
+            None => Err(external(crate::connection::not_found(name, self.names.iter()))),
+        }
     }
 }
 
