@@ -173,7 +173,7 @@ fn encode(
             );
     }
     let float = matches!(column.physical_type(), Physical::FLOAT | Physical::DOUBLE);
-    if float {
+    if float || *data_type == DataType::Float16 {
         // Parquet's bounds pass NaN by, SQL sorts it above all numbers: pruning by them would drop rows that match.
         builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
     }

@@ -45,7 +45,9 @@ async fn every_acknowledged_row_is_there_once() {
         .await
         .unwrap();
     for fault in [Fault::StatusAfter(503), Fault::CloseAfter, Fault::Status(409)] {
-        server.add(Rule::new(fault).conditional().path("head").chance(0.07).times(u64::MAX));
+        server.add(
+            Rule::new(fault).method("PUT").conditional().path("head").chance(0.07).times(u64::MAX),
+        );
     }
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..8 {
