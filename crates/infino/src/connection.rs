@@ -19,6 +19,7 @@ pub struct ConnectOptions {
     threads: usize,
     memory_bytes: Option<usize>,
     cache: CacheOptions,
+    filter_cache_bytes: u64,
 }
 
 impl Default for ConnectOptions {
@@ -29,6 +30,7 @@ impl Default for ConnectOptions {
             threads: 0,
             memory_bytes: None,
             cache: CacheOptions { memory_bytes: 128 << 20, ..CacheOptions::default() },
+            filter_cache_bytes: 32 << 20,
         }
     }
 }
@@ -91,6 +93,14 @@ impl ConnectOptions {
         self
     }
 
+    /// Bytes of row sets that are kept in memory, so that a filter is not evaluated twice on the same file; 32 MiB unless
+    /// set, a bit a row.
+    #[must_use]
+    pub fn filter_cache_bytes(mut self, bytes: u64) -> Self {
+        self.filter_cache_bytes = bytes;
+        self
+    }
+
     /// Folder for what builds spill; the system's temporary folder unless set.
     #[must_use]
     pub fn scratch_dir(mut self, dir: impl Into<std::path::PathBuf>) -> Self {
@@ -115,7 +125,7 @@ pub struct Connection {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) state: SessionState,
+    pub(crate) state: Arc<SessionState>,
     runtime: Runtime,
     options: TableOptions,
     /// Open tables by folder: all handles on a table share its snapshot and its open files.
@@ -145,7 +155,10 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
-            state: sql::base_state(options.memory_bytes)?,
+            state: Arc::new(sql::base_state(
+                options.memory_bytes,
+                sql::RowSets::new(options.filter_cache_bytes),
+            )?),
             runtime: Runtime::new(options.threads)?,
             options: options.table,
             open: Mutex::default(),

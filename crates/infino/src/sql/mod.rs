@@ -7,15 +7,26 @@
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
 //! | [`functions`] | search functions as relations: parsing their arguments |
 //! | [`search_exec`] | a search as an operator |
+//! | [`expressions`] | `match`, `match_score`, `distance` |
+//! | [`ranking`] | `ORDER BY` of those as a search |
 //! | [`filter`] | a predicate as a set of rows a file |
+//! | [`answer`] | what of a predicate the indexes know |
+//! | [`row_sets`] | sets of rows that were found before |
+//! | [`annotate`] | what a column is indexed with, told to expressions |
 
+mod annotate;
+mod answer;
+mod expressions;
 pub(crate) mod filter;
 mod functions;
 mod provider;
+mod ranking;
+mod row_sets;
 mod search_exec;
 mod session;
 mod source;
 mod statistics;
 
+pub(crate) use row_sets::RowSets;
 pub use session::SqlQuery;
 pub(crate) use session::base_state;

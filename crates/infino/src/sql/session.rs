@@ -16,13 +16,17 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::{LogicalPlan, TableType};
 use datafusion::prelude::{SQLOptions, SessionConfig};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{Stream, StreamExt};
 
+use super::annotate;
+use super::expressions;
 use super::functions::{ResolveSearch, SearchPlanner, Searched};
 use super::provider::PinnedTable;
+use super::ranking::RankByIndex;
+use super::row_sets::RowSets;
 use super::source::external;
 use crate::{Connection, Error, catalog};
 
@@ -30,8 +34,12 @@ const CATALOG: &str = "infino";
 const SCHEMA: &str = "public";
 
 /// The state that every statement starts from: functions, settings, memory.
-pub(crate) fn base_state(memory_bytes: Option<usize>) -> Result<SessionState, Error> {
+pub(crate) fn base_state(
+    memory_bytes: Option<usize>,
+    row_sets: RowSets,
+) -> Result<SessionState, Error> {
     let config = SessionConfig::new()
+        .with_extension(Arc::new(row_sets))
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
@@ -41,9 +49,19 @@ pub(crate) fn base_state(memory_bytes: Option<usize>) -> Result<SessionState, Er
     }
     let builder =
         SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::new(runtime.build()?));
-    let state = builder.with_default_features().build();
+    let mut state = builder.with_default_features().build();
+    for function in expressions::functions() {
+        state.register_udf(function)?;
+    }
     let resolve = ResolveSearch { state: state.clone() };
-    Ok(SessionStateBuilder::new_from_existing(state).with_analyzer_rule(Arc::new(resolve)).build())
+    let mut rules = state.optimizers().to_vec();
+    // Before common expressions are pulled apart, after filters and limits have come down.
+    let at = rules.iter().position(|rule| rule.name() == "common_sub_expression_eliminate");
+    rules.insert(at.unwrap_or(rules.len()), Arc::new(RankByIndex { state: state.clone() }));
+    Ok(SessionStateBuilder::new_from_existing(state)
+        .with_analyzer_rule(Arc::new(resolve))
+        .with_optimizer_rules(rules)
+        .build())
 }
 
 /// A SQL statement that runs when it is awaited.
@@ -92,7 +110,7 @@ impl SqlQuery {
     {
         let (state, plan) = self.plan().await?;
         let rows = DataFrame::new(state, plan).execute_stream().await?;
-        Ok(rows.map_err(Error::from))
+        Ok(rows.map(|batch| Ok(annotate::strip(batch?))))
     }
 
     async fn plan(self) -> Result<(SessionState, LogicalPlan), Error> {
@@ -115,11 +133,11 @@ impl SqlQuery {
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
         let (state, plan) = self.plan().await?;
         let frame = DataFrame::new(state, plan);
-        let schema = Arc::new(frame.schema().as_arrow().clone());
+        let schema = annotate::stripped(frame.schema().as_arrow());
         let mut rows = frame.execute_stream().await?;
         let mut batches = Vec::new();
         while let Some(batch) = rows.next().await {
-            batches.push(batch?);
+            batches.push(annotate::strip(batch?));
         }
         if batches.is_empty() {
             // So that a caller always learns the columns.
@@ -184,7 +202,8 @@ impl Tables {
         }
         let table = self.connection.open_folder(folder).await?;
         let snapshot = table.pin().await?;
-        let table = Arc::new(PinnedTable::new(table, snapshot)?);
+        let state = self.connection.inner.state.clone();
+        let table = Arc::new(PinnedTable::new(table, snapshot, state)?);
         pinned.insert(name.to_owned(), table.clone());
         Ok(Some(table))
     }
