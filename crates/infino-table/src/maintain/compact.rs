@@ -16,7 +16,7 @@ use super::relocate::Places;
 use super::{OptimizeReport, plan};
 use crate::ingest::build;
 use crate::query::files;
-use crate::{Table, TableError, mutate, writer};
+use crate::{Table, TableError, writer};
 
 /// Merges every group that [`plan::groups`] finds, one commit a group.
 ///
@@ -44,7 +44,7 @@ pub(super) async fn run(table: &Table) -> Result<OptimizeReport, TableError> {
                 report.superfiles_added += added;
                 report.rows_reclaimed += dead;
             }
-            Err(error) if mutate::is_conflict(&error) => report.groups_skipped += 1,
+            Err(error) if error.is_conflict() => report.groups_skipped += 1,
             Err(error) => return Err(error),
         }
     }

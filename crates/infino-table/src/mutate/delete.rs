@@ -20,6 +20,18 @@ impl Table {
     pub async fn delete(&self, filter: Arc<dyn RowFilter>) -> Result<MutationStats, TableError> {
         with_retries(self, |snapshot| delete_on(self, snapshot, &filter)).await
     }
+
+    /// [`Table::delete`] of the rows that `filter` matches in `snapshot`, tried once.
+    ///
+    /// # Errors
+    /// As [`Table::delete`], but for a [conflict](TableError::is_conflict): another writer changed one of the rows since.
+    pub async fn delete_at(
+        &self,
+        snapshot: Arc<Snapshot>,
+        filter: Arc<dyn RowFilter>,
+    ) -> Result<MutationStats, TableError> {
+        delete_on(self, snapshot, &filter).await
+    }
 }
 
 async fn delete_on(

@@ -29,6 +29,19 @@ impl Table {
     ) -> Result<MutationStats, TableError> {
         with_retries(self, |snapshot| update_on(self, snapshot, &filter, rows)).await
     }
+
+    /// [`Table::update`] of the rows that `filter` matches in `snapshot`, tried once: for rows that were made of those.
+    ///
+    /// # Errors
+    /// As [`Table::update`], but for a [conflict](TableError::is_conflict): another writer changed one of the rows since.
+    pub async fn update_at(
+        &self,
+        snapshot: Arc<Snapshot>,
+        filter: Arc<dyn RowFilter>,
+        rows: &RecordBatch,
+    ) -> Result<MutationStats, TableError> {
+        update_on(self, snapshot, &filter, rows).await
+    }
 }
 
 async fn update_on(

@@ -3,12 +3,12 @@
 //! `match(body, …)` has to know the analyzer of `body`, `distance(embedding, …)` the metric of `embedding`. They see no
 //! table, only the field they are given, so a table's fields carry it as metadata.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use infino_format::schema::{Metric, TableSchema};
+use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
 use crate::Error;
 
@@ -54,26 +54,27 @@ fn with<'a>(field: &FieldRef, pairs: impl Iterator<Item = (&'a str, &'a str)>) -
     Arc::new(field.as_ref().clone().with_metadata(metadata))
 }
 
-/// The rows without what was told to expressions.
+/// The rows without what was told to expressions, nor the ids of stored fields: an answer's columns are just columns.
 pub(super) fn strip(batch: RecordBatch) -> RecordBatch {
-    let told = |key: &String| key == ANALYZER || key == METRIC;
-    if !batch.schema_ref().fields().iter().any(|field| field.metadata().keys().any(told)) {
+    if !batch.schema_ref().fields().iter().any(|field| field.metadata().keys().any(is_ours)) {
         return batch;
     }
     let schema = stripped(batch.schema_ref());
-    batch.with_schema(schema).expect("the same fields but for metadata")
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(schema, batch.columns().to_vec(), &options)
+        .expect("the same fields but for metadata")
 }
 
-/// The schema without what was told to expressions.
+/// The schema of stripped rows.
 pub(super) fn stripped(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().map(|field| {
-        let metadata: HashMap<_, _> = field
-            .metadata()
-            .iter()
-            .filter(|(key, _)| *key != ANALYZER && *key != METRIC)
-            .map(|(key, value)| (key.clone(), value.clone()))
-            .collect();
+        let mut metadata = field.metadata().clone();
+        metadata.retain(|key, _| !is_ours(key));
         Field::clone(field).with_metadata(metadata)
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone()))
+}
+
+fn is_ours(key: &String) -> bool {
+    key == ANALYZER || key == METRIC || key == PARQUET_FIELD_ID_META_KEY
 }

@@ -2,7 +2,9 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`session`] | one statement: which tables it names, pinned once each; plan; run |
+//! | [`session`] | what a statement sees: functions, settings, the tables it names, pinned once each |
+//! | [`statement`] | one statement, from text to rows |
+//! | [`ddl`], [`dml`] | statements that make tables, or change rows |
 //! | [`provider`] | a pinned table as a relation of rows |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
 //! | [`functions`] | search functions as relations: parsing their arguments |
@@ -16,6 +18,8 @@
 
 mod annotate;
 mod answer;
+mod ddl;
+mod dml;
 mod expressions;
 pub(crate) mod filter;
 mod functions;
@@ -25,6 +29,7 @@ mod row_sets;
 mod search_exec;
 mod session;
 mod source;
+mod statement;
 mod statistics;
 
 pub(crate) use row_sets::RowSets;

@@ -24,6 +24,7 @@ use super::answer::Answer;
 use super::filter::PredicateFilter;
 use super::source::{Chosen, Files, Named, Readers, SuperfileSource, external};
 use super::statistics::{self, SummaryStatistics};
+use crate::{Error, Predicate};
 
 /// One snapshot of a table: `_id` and the user's columns.
 #[derive(Debug, Clone)]
@@ -45,6 +46,14 @@ impl PinnedTable {
         Ok(Self { table, snapshot, schema, state })
     }
 
+    /// A predicate over this version's rows.
+    pub(super) fn filter(
+        &self,
+        predicate: &Predicate,
+    ) -> std::result::Result<PredicateFilter, Error> {
+        PredicateFilter::new(&self.state, &self.snapshot, predicate)
+    }
+
     /// What the indexes answer of `filters`: some for certain, the others as far as they can.
     fn chosen(&self, filters: &[Expr]) -> Result<Chosen> {
         let answer = |filter: &Expr| Answer::of(&self.snapshot.schema, filter);
@@ -52,10 +61,7 @@ impl PinnedTable {
             filters.iter().cloned().partition(|filter| answer(filter).is_exact());
         let exact = match conjunction(exact) {
             None => None,
-            Some(exact) => {
-                let filter = PredicateFilter::new(&self.state, &self.snapshot, &exact.into());
-                Some(Arc::new(filter.map_err(external)?))
-            }
+            Some(exact) => Some(Arc::new(self.filter(&exact.into()).map_err(external)?)),
         };
         let bound = conjunction(others).map(|others| answer(&others));
         Ok(Chosen { exact, bound: bound.filter(|bound| !bound.is_unknown()) })

@@ -1,4 +1,4 @@
-//! One statement: the tables it names are pinned once each, then it is planned and run.
+//! What a statement sees: functions, settings, and the tables it names, each pinned once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, IntoFuture};
@@ -6,20 +6,21 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     SchemaProvider, TableProvider,
 };
-use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::dataframe::DataFrame;
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, TableType};
-use datafusion::prelude::{SQLOptions, SessionConfig};
-use futures::{Stream, StreamExt};
+use datafusion::logical_expr::TableType;
+use datafusion::prelude::SessionConfig;
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::annotate;
 use super::expressions;
@@ -28,10 +29,11 @@ use super::provider::PinnedTable;
 use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
+use super::statement::{self, Outcome};
 use crate::{Connection, Error, catalog};
 
-const CATALOG: &str = "infino";
-const SCHEMA: &str = "public";
+pub(super) const CATALOG: &str = "infino";
+pub(super) const SCHEMA: &str = "public";
 
 /// The state that every statement starts from: functions, settings, memory.
 pub(crate) fn base_state(
@@ -108,37 +110,28 @@ impl SqlQuery {
         self,
     ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error>
     {
-        let (state, plan) = self.plan().await?;
-        let rows = DataFrame::new(state, plan).execute_stream().await?;
-        Ok(rows.map(|batch| Ok(annotate::strip(batch?))))
+        let (_, rows) = self.rows().await?;
+        Ok(rows)
     }
 
-    async fn plan(self) -> Result<(SessionState, LogicalPlan), Error> {
-        let tables = Arc::new(Tables::of(&self.connection).await?);
-        let searched = tables.named_in(&self.sql).await;
-        let state = statement_state(&self.connection.inner.state, tables, searched);
-        let plan = state.create_logical_plan(&self.sql).await?;
-        let allowed = SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false);
-        allowed.verify_plan(&plan)?;
-        let plan = match self.params.is_empty() {
-            true => plan,
-            false => plan.with_param_values(ParamValues::from(self.params))?,
-        };
-        Ok((state, plan))
+    async fn rows(
+        self,
+    ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Error>>), Error> {
+        match statement::run(&self.connection, &self.sql, &self.params).await? {
+            Outcome::Rows(rows) => {
+                let schema = annotate::stripped(&rows.schema());
+                let rows = rows.map(|batch| Ok(annotate::strip(batch?)));
+                Ok((schema, rows.boxed()))
+            }
+            Outcome::Done(batch) => {
+                Ok((batch.schema(), futures::stream::iter([Ok(batch)]).boxed()))
+            }
+        }
     }
 
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
-        let (state, plan) = self.plan().await?;
-        let frame = DataFrame::new(state, plan);
-        let schema = annotate::stripped(frame.schema().as_arrow());
-        let mut rows = frame.execute_stream().await?;
-        let mut batches = Vec::new();
-        while let Some(batch) = rows.next().await {
-            batches.push(annotate::strip(batch?));
-        }
+        let (schema, rows) = self.rows().await?;
+        let mut batches: Vec<RecordBatch> = rows.try_collect().await?;
         if batches.is_empty() {
             // So that a caller always learns the columns.
             batches.push(RecordBatch::new_empty(schema));
@@ -156,24 +149,27 @@ impl IntoFuture for SqlQuery {
     }
 }
 
-fn statement_state(
-    base: &SessionState,
-    tables: Arc<Tables>,
-    searched: HashMap<String, Searched>,
-) -> SessionState {
+/// A state that knows the tables of `connection`, for the one statement `sql`.
+pub(super) async fn statement_state(
+    connection: &Connection,
+    sql: &str,
+) -> Result<SessionState, Error> {
+    let tables = Arc::new(Tables::of(connection).await?);
+    let searched = tables.named_in(sql).await;
     let names = tables.folders.keys().cloned().collect();
     let catalog = MemoryCatalogProvider::new();
     // A new catalog in memory takes any schema.
     let _ = catalog.register_schema(SCHEMA, tables);
     let catalogs = MemoryCatalogProviderList::new();
     let _ = catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-    let mut state = SessionStateBuilder::new_from_existing(base.clone())
+    let base = connection.inner.state.as_ref().clone();
+    let mut state = SessionStateBuilder::new_from_existing(base)
         .with_catalog_list(Arc::new(catalogs))
         .with_relation_planners(vec![Arc::new(SearchPlanner { tables: searched, names })])
         .build();
     // `now()` is the time at which the statement began.
     state.mark_start_execution();
-    state
+    Ok(state)
 }
 
 /// The tables that one statement may name; each is pinned the first time it is named.
