@@ -16,6 +16,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use infino_manifest::{Entry, Snapshot};
 use infino_table::Table;
 
@@ -125,6 +126,10 @@ impl TableProvider for PinnedTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let entries = self.entries(session, filters)?;
+        if entries.is_empty() {
+            let schema = datafusion::common::project_schema(&self.schema, projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let parquet = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_parquet_file_reader_factory(Arc::new(Readers));

@@ -69,7 +69,8 @@ impl RankByIndex {
         let LogicalPlan::Sort(Sort { expr, input, fetch: Some(k) }) = plan else { return Ok(None) };
         let [key] = expr.as_slice() else { return Ok(None) };
         let Some(chain) = Chain::below(input)? else { return Ok(None) };
-        let target = chain.resolve(key.expr.clone(), 0)?;
+        let target = chain.resolve(key.expr.clone().unalias_nested().data, 0)?;
+        let target = target.unalias_nested().data;
         let Some(question) = chain.question(&target) else { return Ok(None) };
         let wanted = match question {
             Question::Vector { .. } => key.asc && !key.nulls_first,
