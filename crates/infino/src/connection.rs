@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
+use datafusion::prelude::SessionContext;
 use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
@@ -245,6 +246,19 @@ impl Connection {
     /// $1, k => 10)`, `hybrid_search(…)`, `token_match(…)`, `exact_match(…)`.
     pub fn query_sql(&self, sql: impl Into<String>) -> SqlQuery {
         SqlQuery::new(self.clone(), sql.into())
+    }
+
+    /// Makes the tables known to a DataFusion session of yours, under their names, and with them the search functions,
+    /// `match`, `match_score` and `distance`.
+    ///
+    /// A table is read at its newest version whenever a statement names it; within one statement two mentions of it may
+    /// read two versions. Tables made later are not known until this is called again. Rows are written through the
+    /// connection.
+    ///
+    /// # Errors
+    /// `Unavailable` if storage keeps failing; `Invalid` if the session has a table of the same name.
+    pub async fn register_into(&self, context: &SessionContext) -> Result<(), Error> {
+        sql::registered::register(self, context).await
     }
 
     /// The store's URI, without secrets.

@@ -14,6 +14,7 @@
 //! | [`filter`] | a predicate as a set of rows a file |
 //! | [`answer`] | what of a predicate the indexes know |
 //! | [`row_sets`] | sets of rows that were found before |
+//! | [`registered`] | tables in a session that is not ours |
 //! | [`annotate`] | what a column is indexed with, told to expressions |
 
 mod annotate;
@@ -25,6 +26,7 @@ pub(crate) mod filter;
 mod functions;
 mod provider;
 mod ranking;
+pub(crate) mod registered;
 mod row_sets;
 mod search_exec;
 mod session;

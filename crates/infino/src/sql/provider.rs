@@ -35,6 +35,8 @@ pub(crate) struct PinnedTable {
     schema: SchemaRef,
     /// Binds the predicates that indexes answer.
     state: Arc<SessionState>,
+    /// Whether a scan is to read the newest version in place of this.
+    lives: bool,
 }
 
 impl PinnedTable {
@@ -44,7 +46,23 @@ impl PinnedTable {
         state: Arc<SessionState>,
     ) -> Result<Self> {
         let schema = annotate::file_schema(&snapshot.schema).map_err(external)?;
-        Ok(Self { table, snapshot, schema, state })
+        Ok(Self { table, snapshot, schema, state, lives: false })
+    }
+
+    /// The same, but for the newest version, whichever that is when it is read.
+    pub(super) fn living(self) -> Self {
+        Self { lives: true, ..self }
+    }
+
+    /// What is to be read now: this version, or if it lives the newest.
+    pub(super) async fn newest(self) -> Result<Self> {
+        match self.lives {
+            false => Ok(self),
+            true => {
+                let snapshot = self.table.pin().await.map_err(external)?;
+                Self::new(self.table, snapshot, self.state)
+            }
+        }
     }
 
     /// A predicate over this version's rows.

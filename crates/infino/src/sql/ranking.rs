@@ -21,6 +21,7 @@ use infino_table::{RowFilter, query};
 use super::expressions::{DISTANCE, MATCH_SCORE, literal_mode, literal_text, literal_vector};
 use super::filter::PredicateFilter;
 use super::provider::PinnedTable;
+use super::registered::LiveTable;
 use super::search_exec::{SearchRelation, SearchSpec};
 use super::source::external;
 use crate::search::{Question, VectorOptions};
@@ -155,7 +156,10 @@ impl<'a> Chain<'a> {
                 }
                 LogicalPlan::TableScan(scan) if scan.fetch.is_none() => {
                     let Ok(provider) = source_as_provider(&scan.source) else { return Ok(None) };
-                    let table = provider.downcast_ref::<PinnedTable>().cloned();
+                    let table = match provider.downcast_ref::<LiveTable>() {
+                        Some(live) => Some(live.seen()?),
+                        None => provider.downcast_ref::<PinnedTable>().cloned(),
+                    };
                     return Ok(table.map(|table| Self { steps, scan, table }));
                 }
                 _ => return Ok(None),

@@ -116,6 +116,7 @@ impl TableProvider for SearchRelation {
             None => self.schema.clone(),
         };
         let mut spec = self.spec.clone();
+        spec.table = spec.table.newest().await?;
         // Fewer rows, the same ranking: what is fused must not depend on how much of it is asked for.
         if let Question::Hybrid { fusion, .. } = &mut spec.question {
             fusion.depth = fusion.depth.max(spec.k);
