@@ -24,10 +24,10 @@ use infino_manifest::Snapshot;
 use infino_superfile::Superfile;
 use infino_table::{RowFilter, TableError};
 
-use super::annotate;
 use super::answer::Answer;
 use super::row_sets::{Named, RowSets};
 use super::statistics::SummaryStatistics;
+use super::{annotate, identifiers};
 use crate::{Error, Predicate};
 
 /// A SQL predicate over the rows of a table, ready to be evaluated file by file.
@@ -59,13 +59,9 @@ impl PredicateFilter {
     ) -> Result<Self, Error> {
         let file = annotate::file_schema(&snapshot.schema)?;
         let expr = match predicate {
-            Predicate::Sql(sql) => {
-                let expr =
-                    state.create_logical_expr(sql, &DFSchema::try_from(file.as_ref().clone())?);
-                expr.map_err(|error| {
-                    Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace()))
-                })?
-            }
+            Predicate::Sql(sql) => parsed(state, &file, sql).map_err(|error| {
+                Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace()))
+            })?,
             Predicate::Expr(expr) => expr.as_ref().clone(),
         };
         let mut state = state.clone();
@@ -202,6 +198,15 @@ impl PredicateFilter {
         }
         Ok(DocSet::from_words(among.rows(), words))
     }
+}
+
+/// A predicate's text as an expression over the columns of `file`.
+fn parsed(state: &SessionState, file: &SchemaRef, sql: &str) -> datafusion::error::Result<Expr> {
+    let dialect = state.config().options().sql_parser.dialect;
+    let mut expr = state.sql_to_expr_with_alias(sql, &dialect)?;
+    let columns = file.fields().iter().map(|field| field.name().clone());
+    identifiers::settle_predicate(&mut expr.expr, &columns.collect());
+    state.create_logical_expr_from_sql_expr(expr, &DFSchema::try_from(file.as_ref().clone())?)
 }
 
 /// The expression with its constants folded; some functions exist only until then, `now()` and `coalesce` among them.

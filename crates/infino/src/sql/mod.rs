@@ -7,6 +7,7 @@
 //! | [`ddl`], [`dml`] | statements that make tables, or change rows |
 //! | [`provider`] | a pinned table as a relation of rows |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
+//! | [`identifiers`] | names without quotes, whatever their case |
 //! | [`functions`] | search functions as relations: parsing their arguments |
 //! | [`search_exec`] | a search as an operator |
 //! | [`expressions`] | `match`, `match_score`, `distance` |
@@ -24,6 +25,7 @@ mod dml;
 mod expressions;
 pub(crate) mod filter;
 mod functions;
+mod identifiers;
 mod provider;
 mod ranking;
 pub(crate) mod registered;

@@ -19,12 +19,14 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::annotate;
 use super::expressions;
 use super::functions::{ResolveSearch, SearchPlanner, Searched};
+use super::identifiers;
 use super::provider::PinnedTable;
 use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
@@ -149,13 +151,17 @@ impl IntoFuture for SqlQuery {
     }
 }
 
-/// A state that knows the tables of `connection`, for the one statement `sql`.
+/// A state that knows the tables of `connection`, for the one statement `sql`, whose columns are found whatever their case.
 pub(super) async fn statement_state(
     connection: &Connection,
     sql: &str,
+    statement: &mut Statement,
 ) -> Result<SessionState, Error> {
     let tables = Arc::new(Tables::of(connection).await?);
     let searched = tables.named_in(sql).await;
+    let known = searched.values().filter_map(|table| table.as_ref().ok());
+    let columns = known.flat_map(|table| table.schema().fields().to_vec());
+    identifiers::settle(statement, &columns.map(|field| field.name().clone()).collect());
     let names = tables.folders.keys().cloned().collect();
     let catalog = MemoryCatalogProvider::new();
     // A new catalog in memory takes any schema.
@@ -191,7 +197,7 @@ impl Tables {
     }
 
     async fn pin(&self, name: &str) -> Result<Option<Arc<PinnedTable>>, Error> {
-        let Some(folder) = self.folders.get(name) else { return Ok(None) };
+        let Some((name, folder)) = self.find(name) else { return Ok(None) };
         let mut pinned = self.pinned.lock().await;
         if let Some(table) = pinned.get(name) {
             return Ok(Some(table.clone()));
@@ -200,8 +206,16 @@ impl Tables {
         let snapshot = table.pin().await?;
         let state = self.connection.inner.state.clone();
         let table = Arc::new(PinnedTable::new(table, snapshot, state)?);
-        pinned.insert(name.to_owned(), table.clone());
+        pinned.insert(name.clone(), table.clone());
         Ok(Some(table))
+    }
+
+    /// The table of this name, or the only one whose name differs in case alone.
+    fn find(&self, name: &str) -> Option<(&String, &String)> {
+        self.folders.get_key_value(name).or_else(|| {
+            let mut alike = self.folders.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            alike.next().filter(|_| alike.next().is_none())
+        })
     }
 
     /// Every table whose name occurs in `sql`: search functions are planned without waiting, so the tables they name must be
@@ -209,7 +223,8 @@ impl Tables {
     /// Whether it could be opened matters only if it is really used.
     async fn named_in(&self, sql: &str) -> HashMap<String, Searched> {
         let mut named = HashMap::new();
-        for name in self.folders.keys().filter(|name| sql.contains(name.as_str())) {
+        let sql = sql.to_lowercase();
+        for name in self.folders.keys().filter(|name| sql.contains(&name.to_lowercase())) {
             if let Some(table) = self.pin(name).await.transpose() {
                 named.insert(name.clone(), table);
             }
@@ -234,6 +249,6 @@ impl SchemaProvider for Tables {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.folders.contains_key(name)
+        self.find(name).is_some()
     }
 }

@@ -46,7 +46,7 @@ pub(super) async fn run(
 ) -> Result<Outcome, Error> {
     let base = &connection.inner.state;
     let dialect = base.config().options().sql_parser.dialect;
-    let statement = base.sql_to_statement(sql, &dialect)?;
+    let mut statement = base.sql_to_statement(sql, &dialect)?;
     if let Statement::Statement(inner) = &statement {
         match inner.as_ref() {
             SqlStatement::CreateTable(create) => {
@@ -58,7 +58,7 @@ pub(super) async fn run(
             _ => {}
         }
     }
-    let state = session::statement_state(connection, sql).await?;
+    let state = session::statement_state(connection, sql, &mut statement).await?;
     let plan = plan(&state, statement, params).await?;
     if let LogicalPlan::Ddl(DdlStatement::DropTable(drop)) = &plan {
         return ddl::drop_table(connection, drop).await;
