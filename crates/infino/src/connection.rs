@@ -1,6 +1,6 @@
 //! A place with tables in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::Schema;
@@ -131,6 +131,20 @@ pub(crate) struct Inner {
     options: TableOptions,
     /// Open tables by folder: all handles on a table share its snapshot and its open files.
     open: Mutex<HashMap<String, Table>>,
+    /// Names to folders, when the catalog was last read.
+    names: Mutex<BTreeMap<String, String>>,
+}
+
+impl Inner {
+    /// The tables that are open, by the name and the folder they were last known by.
+    pub(crate) fn opened(&self) -> Vec<(String, String, Table)> {
+        let names = self.names.lock().expect("no panic while held");
+        let open = self.open.lock().expect("no panic while held");
+        let opened = names.iter().filter_map(|(name, folder)| {
+            Some((name.clone(), folder.clone(), open.get(folder)?.clone()))
+        });
+        opened.collect()
+    }
 }
 
 /// Connects to the place that `uri` names: `memory://`, a path or `file://…`, `s3://bucket/prefix`, `az://…`, `gs://…`.
@@ -163,6 +177,7 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
             runtime: Runtime::new(options.threads)?,
             options: options.table,
             open: Mutex::default(),
+            names: Mutex::default(),
         }),
     })
 }
@@ -205,9 +220,9 @@ impl Connection {
     /// # Errors
     /// `NotFound`, naming the tables there are.
     pub async fn open_table(&self, name: &str) -> Result<Supertable, Error> {
-        let (names, _) = catalog::read(&self.inner.store).await?;
-        let Some(folder) = names.tables.get(name) else {
-            return Err(not_found(name, names.tables.keys()));
+        let names = self.names().await?;
+        let Some(folder) = names.get(name) else {
+            return Err(not_found(name, names.keys()));
         };
         Ok(Supertable::new(self.clone(), name, self.open_folder(folder).await?))
     }
@@ -217,8 +232,14 @@ impl Connection {
     /// # Errors
     /// `Unavailable` if storage keeps failing.
     pub async fn table_names(&self) -> Result<Vec<String>, Error> {
-        let (names, _) = catalog::read(&self.inner.store).await?;
-        Ok(names.tables.into_keys().collect())
+        Ok(self.names().await?.into_keys().collect())
+    }
+
+    /// Names to folders, as the catalog says now.
+    pub(crate) async fn names(&self) -> Result<BTreeMap<String, String>, Error> {
+        let (catalog, _) = catalog::read(&self.inner.store).await?;
+        self.inner.names.lock().expect("no panic while held").clone_from(&catalog.tables);
+        Ok(catalog.tables)
     }
 
     /// Drops a table: its name at once, then its objects.
