@@ -27,8 +27,11 @@ use infino_table::{RowFilter, TableError};
 use super::answer::Answer;
 use super::row_sets::{Named, RowSets};
 use super::statistics::SummaryStatistics;
-use super::{annotate, identifiers};
+use super::{annotate, chains, identifiers};
 use crate::{Error, Predicate};
+
+/// Characters of a predicate that an error shows.
+const SHOWN_MAX: usize = 200;
 
 /// A SQL predicate over the rows of a table, ready to be evaluated file by file.
 #[derive(Debug)]
@@ -60,7 +63,9 @@ impl PredicateFilter {
         let file = annotate::file_schema(&snapshot.schema)?;
         let expr = match predicate {
             Predicate::Sql(sql) => parsed(state, &file, sql).map_err(|error| {
-                Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace()))
+                let shown: String = sql.chars().take(SHOWN_MAX).collect();
+                let cut = if shown.len() < sql.len() { "…" } else { "" };
+                Error::invalid(format!("predicate {shown:?}{cut}: {}", Error::from(error)))
             })?,
             Predicate::Expr(expr) => expr.as_ref().clone(),
         };
@@ -204,6 +209,7 @@ impl PredicateFilter {
 fn parsed(state: &SessionState, file: &SchemaRef, sql: &str) -> datafusion::error::Result<Expr> {
     let dialect = state.config().options().sql_parser.dialect;
     let mut expr = state.sql_to_expr_with_alias(sql, &dialect)?;
+    chains::flatten(&mut expr.expr);
     let columns = file.fields().iter().map(|field| field.name().clone());
     identifiers::settle_predicate(&mut expr.expr, &columns.collect());
     state.create_logical_expr_from_sql_expr(expr, &DFSchema::try_from(file.as_ref().clone())?)

@@ -14,8 +14,11 @@ use datafusion::sql::sqlparser::ast::{
 
 /// Settles the case of the columns that `statement` names; what it calls its own results stays what it is.
 pub(super) fn settle(statement: &mut Statement, columns: &BTreeSet<String>) {
-    let Statement::Statement(statement) = statement else { return };
-    let statement = statement.as_mut();
+    let statement = match statement {
+        Statement::Statement(statement) => statement.as_mut(),
+        Statement::Explain(explain) => return settle(&mut explain.statement, columns),
+        _ => return,
+    };
     let mut aliases = Aliases::default();
     let _ = statement.visit(&mut aliases);
     let names = &Names { columns, aliases: aliases.0 };

@@ -8,6 +8,7 @@
 //! | [`provider`] | a pinned table as a relation of rows |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
 //! | [`identifiers`] | names without quotes, whatever their case |
+//! | [`chains`] | long chains of AND or OR as shallow trees |
 //! | [`functions`] | search functions as relations: parsing their arguments |
 //! | [`search_exec`] | a search as an operator |
 //! | [`expressions`] | `match`, `match_score`, `distance` |
@@ -20,6 +21,7 @@
 
 mod annotate;
 mod answer;
+mod chains;
 mod ddl;
 mod dml;
 mod expressions;
