@@ -37,6 +37,13 @@ pub(crate) const CALIBRATED_RECALL: [f32; 7] = [0.8, 0.9, 0.95, 0.98, 0.99, 0.99
 /// Lists to visit, for each of [`CALIBRATED_K`] and each of [`CALIBRATED_RECALL`].
 pub(crate) type Calibration = [[u32; CALIBRATED_RECALL.len()]; CALIBRATED_K.len()];
 
+/// The row of [`Patience`] for filters.
+pub(crate) const FILTERED: usize = 2;
+
+/// How long a search goes on without finding nearer rows, for 10 neighbours, for 100, and for 10 of a tenth of the rows,
+/// and each of [`CALIBRATED_RECALL`]; see [`crate::search::stop`].
+pub(crate) type Patience = [[f32; CALIBRATED_RECALL.len()]; CALIBRATED_K.len()];
+
 /// How lists are ordered for a query; see [`crate::search::route`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ProbeOrder {
@@ -57,6 +64,7 @@ pub(crate) struct Header {
     pub(crate) target_recall: f32,
     pub(crate) order: ProbeOrder,
     pub(crate) calibration: Calibration,
+    pub(crate) patience: Patience,
 }
 
 /// One list as the directory holds it, and where that puts it.
@@ -172,6 +180,16 @@ impl Layout {
                 }
                 calibration
             },
+            patience: {
+                let mut patience = Patience::default();
+                for patience in patience.iter_mut().flatten() {
+                    *patience = cursor.f32()?;
+                    if !(patience.is_finite() && *patience >= 0.0) {
+                        return Err(FormatError::invalid(WHAT, format!("patience {patience}")));
+                    }
+                }
+                patience
+            },
         };
         let lists =
             (0..nlist).map(|_| ListEntry::decode(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
@@ -204,6 +222,9 @@ impl Layout {
         out.extend_from_slice(&[0; 4]);
         for nprobe in header.calibration.iter().flatten() {
             out.extend_from_slice(&nprobe.to_le_bytes());
+        }
+        for patience in header.patience.iter().flatten() {
+            out.extend_from_slice(&patience.to_le_bytes());
         }
         for list in &self.lists {
             out.extend_from_slice(&list.rows.to_le_bytes());
@@ -374,7 +395,7 @@ fn rerank_from_code(code: u8) -> Result<RerankCodec, FormatError> {
 }
 
 fn open_len(nlist: usize, dim: usize) -> u64 {
-    let calibration = 4 * CALIBRATED_K.len() * CALIBRATED_RECALL.len();
+    let calibration = 8 * CALIBRATED_K.len() * CALIBRATED_RECALL.len();
     (HEADER_LEN + calibration + nlist * (ENTRY_LEN + dim) + 4) as u64
 }
 

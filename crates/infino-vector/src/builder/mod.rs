@@ -17,7 +17,7 @@ use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use crate::kmeans::{self, Assigner, Centroids};
-use crate::layout::{Calibration, Header, Layout, ProbeOrder};
+use crate::layout::{Calibration, Header, Layout, Patience, ProbeOrder};
 use crate::random::SplitMix64;
 use crate::rotation::Rotation;
 use crate::search::query::scale;
@@ -177,6 +177,7 @@ impl IvfBuilder {
             target_recall: self.spec.target_recall,
             order: ProbeOrder { mean: 0.0, spread: 0.0 },
             calibration: Calibration::default(),
+            patience: Patience::default(),
         };
         let mut layout = Layout::new(header, lists, Bytes::from(centroids));
         calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;

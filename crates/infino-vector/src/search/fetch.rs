@@ -11,6 +11,7 @@ use super::ranges::{Read, close_gaps, runs};
 use super::rerank::Scorer;
 use super::route::Route;
 use super::scan::{Candidate, Candidates};
+use super::stop::Stop;
 use super::{Plan, Query};
 use crate::index::Inner;
 use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
@@ -37,12 +38,10 @@ pub struct Search {
 
 enum State {
     Start(Plan),
-    /// Waiting for the lists of `ids`.
+    /// Waiting for the lists of `ids`, nearest first.
     Lists {
-        route: Route,
-        candidates: Candidates,
+        scan: Scan,
         ids: Vec<u32>,
-        visited: usize,
     },
     /// Waiting for the payload of candidates, which come most promising first; some may have been read before.
     Payload {
@@ -58,6 +57,14 @@ enum State {
         rows: Vec<(u32, DocId)>,
     },
     Ended,
+}
+
+/// A scan in progress.
+struct Scan {
+    route: Route,
+    candidates: Candidates,
+    stop: Stop,
+    visited: usize,
 }
 
 impl Search {
@@ -81,39 +88,38 @@ impl Search {
         Step::Ranges(ranges)
     }
 
-    fn ask_lists(
-        &mut self,
-        mut route: Route,
-        candidates: Candidates,
-        visited: usize,
-        wanted: usize,
-    ) -> Step<Vec<Neighbor>> {
-        let mut ids = route.take(wanted).to_vec();
-        ids.sort_unstable();
+    fn ask_lists(&mut self, mut scan: Scan, wanted: usize) -> Step<Vec<Neighbor>> {
+        let ids = scan.route.take(wanted).to_vec();
+        let mut in_place = ids.clone();
+        in_place.sort_unstable();
         let ranges: Vec<_> =
-            ids.iter().map(|&id| self.inner.layout.list_range(id as usize)).collect();
+            in_place.iter().map(|&id| self.inner.layout.list_range(id as usize)).collect();
         let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        let visited = visited + ids.len();
-        self.ask(State::Lists { route, candidates, ids, visited }, close_gaps(ranges, bytes / 5))
+        scan.visited += ids.len();
+        self.ask(State::Lists { scan, ids }, close_gaps(ranges, bytes / 5))
     }
 
     fn scan(
         &mut self,
-        route: Route,
-        mut candidates: Candidates,
+        mut scan: Scan,
         ids: &[u32],
-        visited: usize,
         read: &Read,
     ) -> Result<Step<Vec<Neighbor>>, VectorError> {
         let inner = self.inner.clone();
         let layout = &inner.layout;
+        let candidates = &mut scan.candidates;
         for &id in ids {
             let list = list(layout, read, id as usize)?;
             candidates.scan(layout, &self.query, id as usize, &list, self.allowed.as_ref());
+            if scan.stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+                break;
+            }
         }
-        if candidates.len() < self.k && visited < layout.lists.len() {
-            return Ok(self.ask_lists(route, candidates, visited, visited));
+        if candidates.len() < self.k && scan.visited < layout.lists.len() {
+            let wanted = scan.visited;
+            return Ok(self.ask_lists(scan, wanted));
         }
+        let candidates = scan.candidates;
         let mut shortlist = candidates.finish();
         if layout.header.rerank == RerankCodec::None {
             return Ok(Step::Done(shortlist.by_estimate(layout, self.query.within, self.k)));
@@ -265,14 +271,16 @@ impl Fetch for Search {
                     Ok(self.ask(State::AllLists, Vec::from_iter([codes])))
                 }
             },
-            State::Start(Plan::Probe { lists }) => {
-                let route = Route::new(layout, &self.query);
-                let candidates = Candidates::new(layout, self.k);
-                Ok(self.ask_lists(route, candidates, 0, lists))
+            State::Start(Plan::Probe { lists, patience }) => {
+                let scan = Scan {
+                    route: Route::new(layout, &self.query),
+                    candidates: Candidates::new(layout, self.k),
+                    stop: Stop::new(lists, patience),
+                    visited: 0,
+                };
+                Ok(self.ask_lists(scan, lists))
             }
-            State::Lists { route, candidates, ids, visited } => {
-                self.scan(route, candidates, &ids, visited, &read)
-            }
+            State::Lists { scan, ids } => self.scan(scan, &ids, &read),
             State::Payload { candidates, read: mut before } => {
                 before.push(read);
                 self.rerank(candidates, before)

@@ -6,6 +6,7 @@ use infino_format::schema::RerankCodec;
 use super::rerank::Scorer;
 use super::route::Route;
 use super::scan::Candidates;
+use super::stop::Stop;
 use super::{Plan, Query};
 use crate::index::{Inner, Resident};
 use crate::positions::Positions;
@@ -29,7 +30,7 @@ pub(crate) fn resident(
             (Some(positions), Some(allowed)) => search.few(&positions, allowed),
             _ => search.all(),
         },
-        Plan::Probe { lists } => search.probe(lists),
+        Plan::Probe { lists, patience } => search.probe(lists, patience),
     }
 }
 
@@ -94,12 +95,13 @@ impl Run<'_> {
         Ok((scorer.finish(), counts))
     }
 
-    /// Visits `lists` lists, then more while rows are missing.
-    fn probe(&self, lists: usize) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
+    /// Visits `lists` lists at most, then more while rows are missing.
+    fn probe(&self, lists: usize, patience: f32) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let layout = &self.inner.layout;
         let mut route = Route::new(layout, &self.query);
         let mut candidates = Candidates::new(layout, self.k);
         let mut counts = SearchCounts::default();
+        let mut stop = Stop::new(lists, patience);
         let (mut visited, mut wanted) = (0, lists);
         loop {
             for &id in route.take(wanted) {
@@ -107,6 +109,9 @@ impl Run<'_> {
                 candidates.scan(layout, &self.query, id as usize, &list, self.allowed);
                 counts.scanned += layout.lists[id as usize].rows;
                 counts.lists += 1;
+                if stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+                    break;
+                }
             }
             visited += wanted;
             if candidates.len() >= self.k || visited >= layout.lists.len() {

@@ -38,11 +38,29 @@ impl Candidates {
         self.rows.len()
     }
 
+    /// Whether the bounds of the nearest rows changed since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.bounds.changed)
+    }
+
     /// Adds the rows of list `id` that may be among the nearest.
     pub(crate) fn scan(
         &mut self,
         layout: &Layout,
         query: &Query,
+        id: usize,
+        list: &ListBytes<'_>,
+        allowed: Option<&DocSet>,
+    ) {
+        self.scan_within(layout, query, query.width, id, list, allowed);
+    }
+
+    /// [`Candidates::scan`] with another ε than the query's.
+    pub(crate) fn scan_within(
+        &mut self,
+        layout: &Layout,
+        query: &Query,
+        width: f32,
         id: usize,
         list: &ListBytes<'_>,
         allowed: Option<&DocSet>,
@@ -54,7 +72,7 @@ impl Candidates {
             &query.code,
             (layout.centroid_bytes(id), entry.scale),
             entry.kappa,
-            query.width,
+            width,
         );
         // What rounding may add to an estimate whose terms are of this size.
         let slack = 4e-6 * (query.norm2 + entry.norm2);
@@ -159,11 +177,12 @@ fn distance(metric: Metric, estimate: f32) -> f32 {
 struct Bounds {
     k: usize,
     heap: BinaryHeap<Ordered>,
+    changed: bool,
 }
 
 impl Bounds {
     fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::with_capacity(k + 1) }
+        Self { k, heap: BinaryHeap::with_capacity(k + 1), changed: false }
     }
 
     fn worst(&self) -> f32 {
@@ -179,6 +198,7 @@ impl Bounds {
                 self.heap.pop();
             }
             self.heap.push(Ordered(upper));
+            self.changed = true;
         }
     }
 }
