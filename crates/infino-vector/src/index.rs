@@ -18,6 +18,9 @@ use crate::rotation::Rotation;
 use crate::search::{self, Search};
 use crate::{Neighbor, SearchCounts, SearchParams, VectorError};
 
+/// Bytes of a list that are on their way from memory while the one before it is scanned; what follows comes by itself.
+const LIST_AHEAD: usize = 2048;
+
 /// An immutable index of vectors; clones share everything.
 ///
 /// Opened from the first bytes of its section it answers through [`IvfIndex::search`], which asks for ranges; opened from
@@ -236,6 +239,14 @@ impl Resident {
         let group = layout.group_range(position / GROUP_ROWS).start as usize;
         let at = group + (position % GROUP_ROWS) as usize * layout.stride();
         kernel::prefetch(&self.section[at..at + layout.stride()]);
+    }
+
+    /// Starts to bring the beginning of a list near, and its centroid.
+    pub(crate) fn prefetch_list(&self, layout: &Layout, id: usize) {
+        let range = layout.list_range(id);
+        let (start, end) = (range.start as usize, range.end as usize);
+        kernel::prefetch(&self.section[start..end.min(start + LIST_AHEAD)]);
+        kernel::prefetch(layout.centroid_bytes(id));
     }
 
     /// Where row `doc` stands in list order, if it has a vector.

@@ -14,7 +14,9 @@ use infino_format::cursor::Cursor;
 use infino_format::schema::{Metric, RerankCodec};
 use infino_format::{DocId, FormatError, checksum};
 
+use crate::extended::BITS_MAX;
 use crate::kernel::BLOCK_ROWS;
+use crate::payload::Payload;
 use crate::positions::Positions;
 use crate::rabitq;
 use crate::spec::{DIM_MAX, DIM_MIN, LISTS_MAX};
@@ -56,6 +58,8 @@ pub(crate) struct ProbeOrder {
 pub(crate) struct Header {
     pub(crate) metric: Metric,
     pub(crate) rerank: RerankCodec,
+    /// Bits a dimension beside the sign, if `rerank` keeps nothing else.
+    pub(crate) extra_bits: u8,
     pub(crate) dim: usize,
     pub(crate) rows: u32,
     /// One past the greatest row number.
@@ -65,6 +69,12 @@ pub(crate) struct Header {
     pub(crate) order: ProbeOrder,
     pub(crate) calibration: Calibration,
     pub(crate) patience: Patience,
+}
+
+impl Header {
+    pub(crate) fn payload(&self) -> Payload {
+        Payload::of(self.metric, self.rerank, self.extra_bits)
+    }
 }
 
 /// One list as the directory holds it, and where that puts it.
@@ -112,9 +122,11 @@ impl Layout {
             at += list_len(list.rows, header.dim) as u64;
             first += list.rows;
         }
-        let positions = Positions::new(at, header.rows, header.doc_end);
+        let stride = header.payload().stride(header.dim);
+        let positions = Positions::new(at, header.rows, header.doc_end)
+            .filter(|_| header.payload().stands_alone());
         let payload_at = at + positions.map_or(0, |positions| positions.len());
-        let payload_len = payload_len(header.rows, payload_stride(header.rerank, header.dim));
+        let payload_len = payload_len(header.rows, stride);
         let section_len = payload_at + payload_len;
         Self {
             header,
@@ -161,19 +173,23 @@ impl Layout {
         checksum::verify(WHAT, body, u32::from_le_bytes(stored.try_into().expect("4 bytes")))?;
         let header = Header {
             metric: Metric::from_code(metric)
-                .filter(|&metric| metric != Metric::Hamming)
                 .ok_or_else(|| FormatError::invalid(WHAT, format!("metric {metric}")))?,
-            rerank: rerank_from_code(rerank)?,
+            rerank: RerankCodec::from_code(rerank)
+                .ok_or_else(|| FormatError::invalid(WHAT, format!("rerank codec {rerank}")))?,
             dim,
             rows: cursor.u32()?,
             doc_end: cursor.u32()?,
             seed: cursor.u64()?,
             target_recall: cursor.f32()?,
             order: ProbeOrder { mean: cursor.f32()?, spread: cursor.f32()? },
-            calibration: {
-                if cursor.u32()? != 0 {
+            extra_bits: {
+                let bits = cursor.u8()?;
+                if bits > BITS_MAX || cursor.take(3)? != [0; 3] {
                     return Err(FormatError::invalid(WHAT, "a reserved field is not zero"));
                 }
+                bits
+            },
+            calibration: {
                 let mut calibration = Calibration::default();
                 for nprobe in calibration.iter_mut().flatten() {
                     *nprobe = cursor.u32()?;
@@ -191,6 +207,11 @@ impl Layout {
                 patience
             },
         };
+        let dim_fits = header.metric != Metric::Hamming || dim.is_multiple_of(8);
+        if !dim_fits || (header.extra_bits > 0 && header.rerank != RerankCodec::None) {
+            let problem = format!("{:?} of {dim} dimensions, {:?}", header.metric, header.rerank);
+            return Err(FormatError::invalid(WHAT, problem));
+        }
         let lists =
             (0..nlist).map(|_| ListEntry::decode(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
         let rows: u64 = lists.iter().map(|list| u64::from(list.rows)).sum();
@@ -219,7 +240,7 @@ impl Layout {
         for x in [header.target_recall, header.order.mean, header.order.spread] {
             out.extend_from_slice(&x.to_le_bytes());
         }
-        out.extend_from_slice(&[0; 4]);
+        out.extend([header.extra_bits, 0, 0, 0]);
         for nprobe in header.calibration.iter().flatten() {
             out.extend_from_slice(&nprobe.to_le_bytes());
         }
@@ -246,7 +267,7 @@ impl Layout {
 
     /// Bytes of a row's payload.
     pub(crate) fn stride(&self) -> usize {
-        payload_stride(self.header.rerank, self.header.dim)
+        self.header.payload().stride(self.header.dim)
     }
 
     /// Groups of payload.
@@ -374,24 +395,6 @@ pub(crate) fn f32_at(bytes: &[u8], i: usize) -> f32 {
 /// Rows that a block of `rows` has room for.
 pub(crate) fn block_width(rows: usize) -> usize {
     rows.next_multiple_of(TAIL_ROWS)
-}
-
-/// Bytes of a row's payload under `codec`.
-pub(crate) fn payload_stride(codec: RerankCodec, dim: usize) -> usize {
-    match codec {
-        RerankCodec::None => 0,
-        RerankCodec::Sq8Residual => 2 * dim,
-        RerankCodec::F32 => 4 * dim,
-    }
-}
-
-fn rerank_from_code(code: u8) -> Result<RerankCodec, FormatError> {
-    match code {
-        0 => Ok(RerankCodec::None),
-        1 => Ok(RerankCodec::Sq8Residual),
-        2 => Ok(RerankCodec::F32),
-        other => Err(FormatError::invalid(WHAT, format!("rerank codec {other}"))),
-    }
 }
 
 fn open_len(nlist: usize, dim: usize) -> u64 {

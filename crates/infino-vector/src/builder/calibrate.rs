@@ -14,7 +14,7 @@ use super::rows::Rows;
 use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Calibration, Layout, ListBytes, ProbeOrder};
 use crate::random::SplitMix64;
 use crate::search::Query;
-use crate::search::route::Nearness;
+use crate::search::route::{Nearness, key};
 use crate::search::scan::{Candidate, Candidates};
 use crate::{VectorError, kernel};
 
@@ -26,6 +26,8 @@ const SCANNED: usize = 150_000_000;
 /// Of the misses that a recall allows, the share that lists not visited may cause; estimates cause some too, and queries
 /// are often farther from the rows than rows are from each other.
 const MARGIN: f64 = 0.75;
+/// The same where codes alone put the neighbours in order, which causes most of the misses.
+const MARGIN_OF_CODES: f64 = 0.25;
 /// Neighbours by estimate that are put in order by their vectors.
 const RERANKED: usize = 300;
 const SPREADS: [f32; 8] = [0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4];
@@ -59,7 +61,7 @@ pub(super) fn calibrate(
         })
         .collect();
     let calibrations = (0..grid.len())
-        .map(|i| calibration(lists, ranked.iter().map(|ranks| ranks[i].as_slice())));
+        .map(|i| calibration(layout, ranked.iter().map(|ranks| ranks[i].as_slice())));
     let cost = |calibration: &Calibration| calibration[0][2] + calibration[0][4];
     let (best, _) = calibrations
         .enumerate()
@@ -70,7 +72,7 @@ pub(super) fn calibrate(
         .par_iter()
         .map(|found| ranks(&Nearness::new(layout, &found.query), lists, grid[best], found))
         .collect();
-    let without = calibration(lists, ranks.iter().map(Vec::as_slice));
+    let without = calibration(layout, ranks.iter().map(Vec::as_slice));
     let queries: Vec<Asked<'_>> = found
         .iter()
         .zip(&ranks)
@@ -87,8 +89,9 @@ fn list<'a>(layout: &Layout, codes: &'a [u8], id: usize) -> Result<ListBytes<'a>
 }
 
 /// Of all neighbours, the share that lists visited are to hold for a recall.
-fn aimed(recall: f32) -> f64 {
-    1.0 - MARGIN * (1.0 - f64::from(recall))
+fn aimed(layout: &Layout, recall: f32) -> f64 {
+    let margin = if layout.header.payload().stands_alone() { MARGIN } else { MARGIN_OF_CODES };
+    1.0 - margin * (1.0 - f64::from(recall))
 }
 
 fn grid(metric: Metric) -> Vec<ProbeOrder> {
@@ -152,18 +155,18 @@ fn neighbours(
 
 /// The rank of each neighbour's list under `order`.
 fn ranks(near: &Nearness<'_>, lists: usize, order: ProbeOrder, found: &Found) -> Vec<u32> {
-    let mut scores: Vec<(f32, u32)> =
-        (0..lists).map(|id| (near.score(order, id), id as u32)).collect();
-    scores.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut rank = vec![0; scores.len()];
-    for (at, &(_, id)) in scores.iter().enumerate() {
-        rank[id as usize] = at as u32;
+    let mut keys: Vec<u64> = (0..lists).map(|id| key(near.score(order, id), id)).collect();
+    keys.sort_unstable();
+    let mut rank = vec![0; keys.len()];
+    for (at, &key) in keys.iter().enumerate() {
+        rank[key as u32 as usize] = at as u32;
     }
     found.lists.iter().map(|&list| rank[list as usize]).collect()
 }
 
 /// The least number of lists for each number of neighbours and each recall.
-fn calibration<'a>(nlist: usize, ranks: impl Iterator<Item = &'a [u32]> + Clone) -> Calibration {
+fn calibration<'a>(layout: &Layout, ranks: impl Iterator<Item = &'a [u32]> + Clone) -> Calibration {
+    let nlist = layout.lists.len();
     let mut calibration = Calibration::default();
     for (row, k) in calibration.iter_mut().zip(CALIBRATED_K) {
         let mut at_rank = vec![0u64; nlist];
@@ -175,7 +178,7 @@ fn calibration<'a>(nlist: usize, ranks: impl Iterator<Item = &'a [u32]> + Clone)
             }
         }
         for (nprobe, recall) in row.iter_mut().zip(CALIBRATED_RECALL) {
-            let needed = (aimed(recall) * total as f64).ceil() as u64;
+            let needed = (aimed(layout, recall) * total as f64).ceil() as u64;
             let mut seen = 0;
             let lists = at_rank.iter().position(|&count| {
                 seen += count;

@@ -4,17 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use infino_format::schema::RerankCodec;
 use infino_format::{DocId, DocSet, Fetch, FormatError, Step};
 
 use super::ranges::{Read, close_gaps, runs};
 use super::rerank::Scorer;
 use super::route::Route;
-use super::scan::{Candidate, Candidates};
+use super::scan::{Candidates, Shortlist};
 use super::stop::Stop;
 use super::{Plan, Query};
 use crate::index::Inner;
 use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::payload::Payload;
 use crate::positions::Positions;
 use crate::{Neighbor, SearchParams, VectorError};
 
@@ -45,7 +45,7 @@ enum State {
     },
     /// Waiting for the payload of candidates, which come most promising first; some may have been read before.
     Payload {
-        candidates: Vec<Candidate>,
+        shortlist: Shortlist,
         read: Vec<Read>,
     },
     /// Waiting for the positions of the rows allowed.
@@ -121,30 +121,30 @@ impl Search {
         }
         let candidates = scan.candidates;
         let mut shortlist = candidates.finish();
-        if layout.header.rerank == RerankCodec::None {
+        if layout.header.payload() == Payload::None {
             return Ok(Step::Done(shortlist.by_estimate(layout, self.query.within, self.k)));
         }
         shortlist.sort();
         let promising = shortlist.promising(self.k);
-        let candidates = shortlist.into_rows();
-        if candidates.is_empty() {
+        if shortlist.rows().is_empty() {
             return Ok(Step::Done(Vec::new()));
         }
-        let ranges = self.payload_ranges(candidates[..promising].iter().map(|row| row.position));
-        Ok(self.ask(State::Payload { candidates, read: Vec::new() }, ranges))
+        let first = shortlist.rows()[..promising].iter().map(|row| row.position);
+        let ranges = self.payload_ranges(first);
+        Ok(self.ask(State::Payload { shortlist, read: Vec::new() }, ranges))
     }
 
     /// Scores candidates until no other can be among the nearest, or the payload of one is missing.
     fn rerank(
         &mut self,
-        candidates: Vec<Candidate>,
+        shortlist: Shortlist,
         read: Vec<Read>,
     ) -> Result<Step<Vec<Neighbor>>, VectorError> {
         let inner = self.inner.clone();
         let layout = &inner.layout;
         let mut scorer = Scorer::new(layout, &self.query, self.k);
         let mut missing = Vec::new();
-        for candidate in &candidates {
+        for candidate in shortlist.rows() {
             if scorer.rules_out(candidate) {
                 break;
             }
@@ -153,10 +153,7 @@ impl Search {
                 payload = payload.or(read.payload(layout, candidate.position)?);
             }
             match payload {
-                Some(payload) => {
-                    let step = layout.lists[candidate.list as usize].step;
-                    scorer.score(candidate.doc, step, payload);
-                }
+                Some(payload) => scorer.score_candidate(&shortlist, candidate, payload),
                 None => missing.push(candidate.position),
             }
         }
@@ -164,7 +161,7 @@ impl Search {
             return Ok(Step::Done(scorer.finish()));
         }
         let ranges = self.payload_ranges(missing.into_iter());
-        Ok(self.ask(State::Payload { candidates, read }, ranges))
+        Ok(self.ask(State::Payload { shortlist, read }, ranges))
     }
 
     fn payload_ranges(&self, positions: impl Iterator<Item = u32>) -> Vec<Range<u64>> {
@@ -281,9 +278,9 @@ impl Fetch for Search {
                 Ok(self.ask_lists(scan, lists))
             }
             State::Lists { scan, ids } => self.scan(scan, &ids, &read),
-            State::Payload { candidates, read: mut before } => {
+            State::Payload { shortlist, read: mut before } => {
                 before.push(read);
-                self.rerank(candidates, before)
+                self.rerank(shortlist, before)
             }
             State::Positions(positions) => self.allowed_rows(positions, &read),
             State::AllLists => self.all_rows(&read),

@@ -19,7 +19,6 @@ pub(crate) use query::Query;
 pub(crate) use resident::resident;
 
 use infino_format::DocSet;
-use infino_format::schema::RerankCodec;
 
 use crate::SearchParams;
 use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, FILTERED, Layout};
@@ -48,9 +47,13 @@ impl Plan {
             return Self::Nothing;
         }
         let nlist = layout.lists.len();
-        let codes_alone = layout.header.rerank == RerankCodec::None;
+        let codes_alone = !layout.header.payload().stands_alone();
         if params.exact {
-            return if codes_alone { Self::Probe { lists: nlist, patience: 0.0 } } else { Self::All };
+            return if codes_alone {
+                Self::Probe { lists: nlist, patience: 0.0 }
+            } else {
+                Self::All
+            };
         }
         let share = f64::from(counts) / f64::from(rows);
         let lists = nprobe(layout, params, share) as usize;
@@ -118,7 +121,8 @@ fn row(k: f64) -> (usize, f64) {
 /// Whether `vector` can be indexed, or searched for, under `metric`; says what is wrong with it.
 ///
 /// # Errors
-/// If it has another dimension, a coordinate that is not finite, a length that passes 1e18, or no direction under cosine.
+/// If it has another dimension, a coordinate that is not finite, a length that passes 1e18, no direction under
+/// cosine, or another coordinate than 0 and 1 under Hamming distance.
 pub fn check_vector(
     metric: infino_format::schema::Metric,
     dim: usize,

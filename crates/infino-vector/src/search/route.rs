@@ -12,7 +12,8 @@ use crate::layout::{Layout, ProbeOrder};
 
 /// The lists of an index in the order of a query, sorted as far as asked for.
 pub(crate) struct Route {
-    scores: Vec<(f32, u32)>,
+    /// A list each: its score in the upper half, so that integers order it, and its number in the lower.
+    scores: Vec<u64>,
     ids: Vec<u32>,
     taken: usize,
 }
@@ -21,7 +22,7 @@ impl Route {
     pub(crate) fn new(layout: &Layout, query: &Query) -> Self {
         let near = Nearness::new(layout, query);
         let order = layout.header.order;
-        let scores = (0..layout.lists.len()).map(|id| (near.score(order, id), id as u32)).collect();
+        let scores = (0..layout.lists.len()).map(|id| key(near.score(order, id), id)).collect();
         Self { scores, ids: Vec::new(), taken: 0 }
     }
 
@@ -29,16 +30,27 @@ impl Route {
     pub(crate) fn take(&mut self, count: usize) -> &[u32] {
         let left = &mut self.scores[self.taken..];
         let count = count.min(left.len());
-        let order = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if count > 0 && count < left.len() {
-            left.select_nth_unstable_by(count - 1, order);
+            left.select_nth_unstable(count - 1);
         }
-        left[..count].sort_unstable_by(order);
+        left[..count].sort_unstable();
         self.ids.clear();
-        self.ids.extend(left[..count].iter().map(|&(_, id)| id));
+        self.ids.extend(left[..count].iter().map(|&key| key as u32));
         self.taken += count;
         &self.ids
     }
+}
+
+/// The nearest integer, halves away from zero.
+fn nearest(x: f32) -> i8 {
+    (x + 0.5f32.copysign(x)) as i8
+}
+
+/// A number that orders by score, in total order, then by `id`, which is its lower half.
+pub(crate) fn key(score: f32, id: usize) -> u64 {
+    let bits = score.to_bits();
+    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+    u64::from(ordered) << 32 | id as u64
 }
 
 /// Inner products of a query with all centroids, from bytes alone.
@@ -54,7 +66,7 @@ impl<'a> Nearness<'a> {
         let scale = if max > 0.0 { 127.0 / max } else { 0.0 };
         let scale = if scale.is_finite() { scale } else { 0.0 };
         let step = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let bytes: Vec<i8> = query.rotated.iter().map(|x| (x * scale).round() as i8).collect();
+        let bytes: Vec<i8> = query.rotated.iter().map(|x| nearest(x * scale)).collect();
         let mut products = vec![0; layout.lists.len()];
         kernel::dot_i8(&bytes, &layout.centroids, &mut products);
         let inner = products

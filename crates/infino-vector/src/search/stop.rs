@@ -27,7 +27,9 @@ impl Stop {
         if changed {
             self.last = self.visited;
         }
-        enough && self.patience > 0.0 && waited(self.visited, self.last, self.lists) >= self.patience
+        enough
+            && self.patience > 0.0
+            && waited(self.visited, self.last, self.lists) >= self.patience
     }
 }
 

@@ -10,10 +10,10 @@ use rayon::prelude::*;
 use super::{Asked, aimed, list};
 use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Calibration, FILTERED, Layout, Patience};
 use crate::random::SplitMix64;
+use crate::search::nprobe;
 use crate::search::route::Route;
 use crate::search::scan::Candidates;
 use crate::search::stop::waited;
-use crate::search::nprobe;
 use crate::spec::bound;
 use crate::{SearchParams, VectorError};
 
@@ -53,7 +53,7 @@ pub(super) fn calibrate(
         let most = |column: usize| lists_of(layout, without[row][column], LISTS[LISTS.len() - 1]);
         each_column(layout, codes, queries, k as usize, None, most, |column, walks| {
             let caps = LISTS.map(|excess| lists_of(layout, without[row][column], excess));
-            let recall = aimed(CALIBRATED_RECALL[column]);
+            let recall = aimed(layout, CALIBRATED_RECALL[column]);
             (calibration[row][column], patience[row][column]) = best(walks, recall, &caps);
         })?;
     }
@@ -66,7 +66,7 @@ pub(super) fn calibrate(
     };
     let few = &queries[..queries.len().min(FILTERED_QUERIES)];
     each_column(layout, codes, few, k, Some(&allowed), filtered, |column, walks| {
-        let recall = aimed(CALIBRATED_RECALL[column]);
+        let recall = aimed(layout, CALIBRATED_RECALL[column]);
         (_, patience[FILTERED][column]) = best(walks, recall, &[filtered(column)]);
     })?;
     layout.header.patience = patience;
