@@ -5,9 +5,10 @@
 //! | open-time: header, calibration, directory, centroids | all of it |
 //! | codes: per list its blocks and row numbers | a list |
 //! | positions: per row number its place in list order | [`crate::positions::GROUP_DOCS`] entries |
-//! | payload: per row what reranks it, in list order | [`GROUP_ROWS`] rows |
+//! | payload: per row what reranks it, in list order | [`Layout::group_rows`] rows |
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use infino_format::cursor::Cursor;
@@ -19,6 +20,7 @@ use crate::kernel::BLOCK_ROWS;
 use crate::payload::Payload;
 use crate::positions::Positions;
 use crate::rabitq;
+use crate::search::coarse::Coarse;
 use crate::spec::{DIM_MAX, DIM_MIN, LISTS_MAX};
 
 pub(crate) const VERSION: u16 = 1;
@@ -26,8 +28,6 @@ pub(crate) const MAGIC: &[u8; 4] = b"IVEC";
 const WHAT: &str = "vector index";
 const HEADER_LEN: usize = 48;
 const ENTRY_LEN: usize = 24;
-/// Rows of payload under one checksum.
-pub(crate) const GROUP_ROWS: u32 = 4;
 /// A tail block is as wide as its rows, rounded up to this.
 const TAIL_ROWS: usize = 8;
 
@@ -110,6 +110,8 @@ pub(crate) struct Layout {
     pub(crate) positions: Option<Positions>,
     pub(crate) payload_at: u64,
     pub(crate) section_len: u64,
+    /// Codes of the centroids, once a search has needed them. Not stored.
+    pub(crate) coarse: OnceLock<Coarse>,
 }
 
 impl Layout {
@@ -126,7 +128,7 @@ impl Layout {
         let positions = Positions::new(at, header.rows, header.doc_end)
             .filter(|_| header.payload().stands_alone());
         let payload_at = at + positions.map_or(0, |positions| positions.len());
-        let payload_len = payload_len(header.rows, stride);
+        let payload_len = payload_len(header.rows, stride, header.payload().group_rows());
         let section_len = payload_at + payload_len;
         Self {
             header,
@@ -137,6 +139,7 @@ impl Layout {
             positions,
             payload_at,
             section_len,
+            coarse: OnceLock::new(),
         }
     }
 
@@ -270,15 +273,21 @@ impl Layout {
         self.header.payload().stride(self.header.dim)
     }
 
+    /// Rows of payload under one checksum.
+    pub(crate) fn group_rows(&self) -> u32 {
+        self.header.payload().group_rows()
+    }
+
     /// Groups of payload.
     pub(crate) fn groups(&self) -> u32 {
-        self.header.rows.div_ceil(GROUP_ROWS)
+        self.header.rows.div_ceil(self.group_rows())
     }
 
     /// The bytes of payload group `group` in the section, checksum included.
     pub(crate) fn group_range(&self, group: u32) -> Range<u64> {
-        let rows = (self.header.rows - group * GROUP_ROWS).min(GROUP_ROWS);
-        let whole = u64::from(GROUP_ROWS) * self.stride() as u64 + 4;
+        let all = self.group_rows();
+        let rows = (self.header.rows - group * all).min(all);
+        let whole = u64::from(all) * self.stride() as u64 + 4;
         let start = self.payload_at + u64::from(group) * whole;
         start..start + u64::from(rows) * self.stride() as u64 + 4
     }
@@ -409,9 +418,9 @@ fn list_len(rows: u32, dim: usize) -> usize {
     room * (rabitq::code_len(dim) + 8) + 4 * rows + 4
 }
 
-fn payload_len(rows: u32, stride: usize) -> u64 {
+fn payload_len(rows: u32, stride: usize, group_rows: u32) -> u64 {
     if stride == 0 {
         return 0;
     }
-    u64::from(rows) * stride as u64 + 4 * u64::from(rows.div_ceil(GROUP_ROWS))
+    u64::from(rows) * stride as u64 + 4 * u64::from(rows.div_ceil(group_rows))
 }

@@ -40,6 +40,14 @@ impl Payload {
         }
     }
 
+    /// Rows under one checksum: as many as a checksum is small beside, few enough to read for one of them.
+    pub(crate) fn group_rows(self) -> u32 {
+        match self {
+            Self::Extended { .. } | Self::Bits => 16,
+            _ => 4,
+        }
+    }
+
     /// Whether it is made of the vector as it was given, not as it is rotated.
     pub(crate) fn is_of_given(self) -> bool {
         matches!(self, Self::Floats | Self::Bits)

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::List;
 use super::rows::{Rows, Scratch};
 use crate::kernel::BLOCK_ROWS;
-use crate::layout::{GROUP_ROWS, ListEntry, block_width};
+use crate::layout::{ListEntry, block_width};
 use crate::payload::{self, Payload};
 use crate::rabitq::{self, Factors};
 use crate::{BuildOptions, IvfSpec, VectorError, extended, kernel, kmeans, sq8};
@@ -43,7 +43,7 @@ pub(super) fn encode(
         centroids: Vec::with_capacity(lists.len() * spec.dim),
         order: Vec::with_capacity(docs.len()),
         codes: Vec::new(),
-        payload: PayloadRegion::new(options, spec.payload().stride(spec.dim), rows.spilled())?,
+        payload: PayloadRegion::new(spec, options, rows.spilled())?,
         radius: 0.0,
     };
     let mut left = path.as_slice();
@@ -178,9 +178,10 @@ pub(super) struct PayloadRegion {
 }
 
 impl PayloadRegion {
-    fn new(options: &BuildOptions, stride: usize, spill: bool) -> Result<Self, VectorError> {
+    fn new(spec: &IvfSpec, options: &BuildOptions, spill: bool) -> Result<Self, VectorError> {
+        let stride = spec.payload().stride(spec.dim);
         let scratch = if spill && stride > 0 { Some(Scratch::new(options)?) } else { None };
-        let group_bytes = stride * GROUP_ROWS as usize;
+        let group_bytes = stride * spec.payload().group_rows() as usize;
         Ok(Self { group_bytes, open: Vec::new(), held: Vec::new(), scratch, written: 0 })
     }
 

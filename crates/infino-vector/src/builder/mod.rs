@@ -214,7 +214,7 @@ impl IvfBuilder {
         }
         let wanted = match self.spec.nlist {
             Some(nlist) => nlist as usize,
-            None => nlist(rows, dim),
+            None => self.nlist(rows),
         };
         let drawn = (wanted * SAMPLE_PER_LIST).min(SAMPLE_BYTES_MAX / (4 * dim)).max(wanted);
         let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(rows, drawn);
@@ -239,6 +239,18 @@ impl IvfBuilder {
         lists.retain(|list| !list.rows.is_empty());
         // Lists asked for by number stay as many.
         if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
+    }
+
+    /// About four times the root: scanning codes and ordering lists then cost alike.
+    fn nlist(&self, rows: usize) -> usize {
+        let most = rows as f64 / self.list_rows_min() as f64;
+        ((4.096 * (rows as f64).sqrt()).min(most).round() as usize).max(1)
+    }
+
+    fn list_rows_min(&self) -> usize {
+        // An index of codes alone is there to be small.
+        let small = usize::from(!self.spec.payload().stands_alone());
+        LIST_ROWS_MIN.max(self.spec.dim / (DIMS_PER_LIST_ROW - small))
     }
 
     /// Every row in its nearest list.
@@ -273,7 +285,7 @@ impl IvfBuilder {
     /// Splits lists that are much longer than the others, so that no query pays for one.
     fn split(&self, lists: Vec<List>) -> Result<Vec<List>, VectorError> {
         let dim = self.spec.dim;
-        let mean = (self.docs.len() / lists.len()).max(list_rows_min(dim));
+        let mean = (self.docs.len() / lists.len()).max(self.list_rows_min());
         let mut even = Vec::with_capacity(lists.len());
         for list in lists {
             if list.rows.len() <= LIST_ROWS_EXCESS * mean {
@@ -302,16 +314,6 @@ impl IvfBuilder {
 struct List {
     rows: Vec<u32>,
     mean: Vec<f32>,
-}
-
-/// About four times the root: scanning codes and ordering lists then cost alike.
-fn nlist(rows: usize, dim: usize) -> usize {
-    let most = rows as f64 / list_rows_min(dim) as f64;
-    ((4.096 * (rows as f64).sqrt()).min(most).round() as usize).max(1)
-}
-
-fn list_rows_min(dim: usize) -> usize {
-    LIST_ROWS_MIN.max(dim / DIMS_PER_LIST_ROW)
 }
 
 /// A section whose parts are all known.

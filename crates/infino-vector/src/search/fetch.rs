@@ -13,7 +13,7 @@ use super::scan::{Candidates, Shortlist};
 use super::stop::Stop;
 use super::{Plan, Query};
 use crate::index::Inner;
-use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::layout::{Layout, ListBytes, verify_tail};
 use crate::payload::Payload;
 use crate::positions::Positions;
 use crate::{Neighbor, SearchParams, VectorError};
@@ -166,7 +166,8 @@ impl Search {
 
     fn payload_ranges(&self, positions: impl Iterator<Item = u32>) -> Vec<Range<u64>> {
         let layout = &self.inner.layout;
-        let mut groups: Vec<u32> = positions.map(|position| position / GROUP_ROWS).collect();
+        let mut groups: Vec<u32> =
+            positions.map(|position| position / layout.group_rows()).collect();
         groups.sort_unstable();
         let ranges = runs(groups.into_iter())
             .into_iter()
@@ -270,7 +271,7 @@ impl Fetch for Search {
             },
             State::Start(Plan::Probe { lists, patience }) => {
                 let scan = Scan {
-                    route: Route::new(layout, &self.query),
+                    route: Route::new(layout, &self.query, lists),
                     candidates: Candidates::new(layout, self.k),
                     stop: Stop::new(lists, patience),
                     visited: 0,

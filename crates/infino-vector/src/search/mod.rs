@@ -5,6 +5,7 @@
 //! most promising first, until no other can be among the nearest. In memory the three run at once; over ranges
 //! [`fetch`] runs the same steps with a round of reads before each of the last two.
 
+pub(crate) mod coarse;
 pub(crate) mod fetch;
 pub(crate) mod query;
 mod ranges;

@@ -102,7 +102,7 @@ impl Run<'_> {
         patience: f32,
     ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let layout = &self.inner.layout;
-        let mut route = Route::new(layout, &self.query);
+        let mut route = Route::new(layout, &self.query, lists);
         let mut candidates = Candidates::new(layout, self.k);
         let mut counts = SearchCounts::default();
         let mut stop = Stop::new(lists, patience);

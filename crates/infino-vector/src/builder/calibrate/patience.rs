@@ -121,7 +121,7 @@ fn walk(
     (k, width, lists): (usize, f32, u32),
     allowed: Option<&DocSet>,
 ) -> Result<Walk, VectorError> {
-    let mut route = Route::new(layout, query);
+    let mut route = Route::new(layout, query, lists as usize);
     // One more for the row that is the query.
     let mut candidates = Candidates::new(layout, k + 1);
     let counts = |&(_, &doc): &(&u32, &u32)| allowed.is_none_or(|allowed| allowed.contains(doc));
