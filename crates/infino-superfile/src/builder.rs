@@ -107,7 +107,7 @@ impl SuperfileBuilder {
             return Err(SuperfileError::invalid("a superfile needs at least one row"));
         };
         let mut body = self.body.finish()?;
-        let mut file = ChecksumWriter::new(out);
+        let mut file = ChecksumWriter::new(out, checksums::unit_ends(&body.metadata, body.len));
         let mut tracked = TrackedWrite::new(&mut file);
         body.copy_to(&mut tracked)?;
 

@@ -23,7 +23,7 @@ use crate::layout::{self, Placed, with_keys};
 /// What is read of the end of a file whose footer's length is not known.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// What [`Superfile::verify`] reads at a time, unless a block is longer.
+/// About what [`Superfile::verify`] reads at a time.
 const VERIFY_BYTES: u64 = 8 << 20;
 
 /// An open superfile: its footer and what opens its sections are in memory, the rest is read, and verified, as asked.
@@ -108,15 +108,11 @@ impl Superfile {
     /// Reads the whole file and checks every byte of it.
     ///
     /// # Errors
-    /// `Corrupt` naming the first blocks that are wrong; `Storage`.
+    /// `Corrupt` naming the first unit that is wrong; `Storage`.
     pub async fn verify(&self) -> Result<(), SuperfileError> {
         let covered = self.body.covered();
-        let step = VERIFY_BYTES.max(self.body.block_len());
-        let mut at = 0;
-        while at < covered {
-            let end = (at + step).min(covered);
-            self.body.read(&[at..end]).await?;
-            at = end;
+        for run in self.body.checksums().runs(VERIFY_BYTES) {
+            self.body.read(&[run]).await?;
         }
         let (start, end) = (covered, self.summary.file_len);
         let tail = read(&self.store, &self.path, "footer", &[start..end]).await?;
