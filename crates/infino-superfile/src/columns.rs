@@ -111,6 +111,11 @@ impl BodyWriter {
 }
 
 impl Body {
+    /// The first `len` bytes of `spool`, which another file begins with.
+    pub(crate) fn copied(spool: Spool, len: u64, metadata: ParquetMetaData) -> Self {
+        Self { spool, len, metadata }
+    }
+
     pub(crate) fn copy_to(
         &mut self,
         out: &mut (dyn std::io::Write + Send),

@@ -12,7 +12,9 @@ use infino_fts::FtsReader;
 use infino_storage::Store;
 use infino_vector::IvfIndex;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+};
 
 use crate::SuperfileError;
 use crate::body::BodyReader;
@@ -35,6 +37,8 @@ pub struct Superfile {
     pub(crate) arrow: ArrowReaderMetadata,
     pub(crate) body: BodyReader,
     pub(crate) sections: Vec<OpenSection>,
+    /// The keys that hold the Arrow schema, as they stand in the footer.
+    pub(crate) arrow_keys: Vec<KeyValue>,
 }
 
 /// An index section and the bytes that open it.
@@ -176,6 +180,7 @@ struct Footer {
     placed: Vec<Placed>,
     stats: SuperfileSummary,
     crc: u32,
+    arrow_keys: Vec<KeyValue>,
 }
 
 impl Opening {
@@ -257,8 +262,11 @@ impl Opening {
         let corrupt = |source| self.corrupt("footer", range.clone(), source);
         layout::check_seal(&bytes).map_err(corrupt)?;
         let crc = checksum::crc32c(&bytes);
-        let mut reader =
-            ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        // In full, so that the footer of another file over the same rows says the same (`reindex`).
+        let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+        let mut reader = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_metadata_options(Some(options));
         let parsed = reader.try_parse_sized(&bytes, range.end).and_then(|()| reader.finish());
         let invalid = |problem: String| FormatError::invalid("parquet footer", problem);
         let metadata = parsed.map_err(|error| corrupt(invalid(error.to_string())))?;
@@ -285,7 +293,8 @@ impl Opening {
         if i64::from(stats.row_count) != metadata.file_metadata().num_rows() {
             return Err(corrupt(invalid("its statistics are of another number of rows".into())));
         }
-        Ok(Footer { range, metadata: for_readers(metadata), placed, stats, crc })
+        let arrow_keys = hint::arrow_keys(keys.into_iter().flatten());
+        Ok(Footer { range, metadata: for_readers(metadata), placed, stats, crc, arrow_keys })
     }
 
     /// Verifies what opens the sections; `opens` holds it in their order.
@@ -332,7 +341,9 @@ impl Opening {
             Arc::new(checksums),
             metadata,
         );
-        Ok(Superfile { store: self.store, path: self.path, summary, arrow, body, sections })
+        let arrow_keys = footer.arrow_keys;
+        let Self { store, path } = self;
+        Ok(Superfile { store, path, summary, arrow, body, sections, arrow_keys })
     }
 
     fn corrupt(
