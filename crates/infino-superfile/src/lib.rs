@@ -18,6 +18,7 @@ mod hint;
 mod indexes;
 mod layout;
 pub mod reader;
+mod reindex;
 mod rows;
 pub mod scan;
 mod sections;
