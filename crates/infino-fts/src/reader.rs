@@ -163,7 +163,7 @@ impl FtsReader {
             .fields
             .iter()
             .find(|other| other.layout.column == field)
-            .map(|field| field.analyzer)
+            .map(|field| field.analyzer.clone())
     }
 
     /// Looks up the words of `query`: at most one round, for dictionary blocks.

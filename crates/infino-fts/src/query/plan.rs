@@ -175,7 +175,7 @@ impl Planner<'_> {
     fn analyze(&self, field: &str, text: &str) -> Result<(usize, Vec<Token>), FtsError> {
         let field = reader::find_field(self.fields, field)?;
         let analyzer: &Analyzer = &self.fields[field].analyzer;
-        Ok((field, analyzer.analyze(text)))
+        Ok((field, analyzer.analyze_query(text)))
     }
 
     fn term(&mut self, field: usize, term: String) -> usize {
