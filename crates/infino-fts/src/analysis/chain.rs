@@ -288,6 +288,11 @@ impl Analyzer {
         }
     }
 
+    /// Whether terms are in lower case.
+    pub(crate) fn lowers(&self) -> bool {
+        self.chain.lower
+    }
+
     /// Whether a term is just its word in lower case or unchanged, so that caching the step would not pay.
     pub(crate) fn is_plain(&self) -> bool {
         self.chain.stemmer.is_none()
