@@ -80,9 +80,9 @@ impl Field {
     /// The dictionary blocks that may hold terms of `pattern`.
     fn blocks_of<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = usize> + 'a {
         let top = &self.layout.top;
-        let literal = pattern.literal();
+        let (from, to) = pattern.span();
         let mut matcher = pattern.matcher();
-        top.span(&literal, after(&literal).as_deref()).filter(move |&block| {
+        top.span(&from, to.as_deref()).filter(move |&block| {
             // All terms of a block lie between its first and the next block's, so they begin with what these share.
             let first = top.first(block);
             let shared = match block + 1 < top.blocks() {
@@ -163,7 +163,7 @@ impl FtsReader {
             .fields
             .iter()
             .find(|other| other.layout.column == field)
-            .map(|field| field.analyzer)
+            .map(|field| field.analyzer.clone())
     }
 
     /// Looks up the words of `query`: at most one round, for dictionary blocks.
