@@ -10,7 +10,7 @@ use infino_format::schema::{ColumnId, IndexSet, TableSchema};
 use infino_fts::Analyzer;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
-use crate::SuperfileError;
+use crate::{SuperfileError, key};
 
 /// The column every superfile begins with: the row ids, `Decimal128(38, 0)`, field id 0.
 pub const ID_COLUMN: &str = "_id";
@@ -252,6 +252,22 @@ fn check_indexes(schema: &Schema, indexes: &IndexSet) -> Result<(), SuperfileErr
             return Err(SuperfileError::invalid(format!(
                 "two vector indexes on {name:?}; keep one"
             )));
+        }
+    }
+    seen.clear();
+    for name in &indexes.key {
+        let found = column("key", name)?;
+        if !key::can_be_key(&found) {
+            return Err(SuperfileError::invalid(format!(
+                "key on {name:?}: it is {found}; a key is made of integers, booleans, text, bytes, dates, times or \
+                 decimals"
+            )));
+        }
+        if !is_stored(indexes, name) {
+            return Err(SuperfileError::invalid(format!("key on {name:?}: it must be stored")));
+        }
+        if !seen.insert(name) {
+            return Err(SuperfileError::invalid(format!("{name:?} is in the key twice; keep one")));
         }
     }
     Ok(())
