@@ -170,16 +170,18 @@ impl KeyIndex {
     /// # Errors
     /// [`FormatError`] if they are not what was written.
     pub fn entries(&self, at: usize, bytes: &[u8]) -> Result<Vec<(u64, DocId)>, FormatError> {
-        let block = self.blocks.get(at).ok_or_else(|| FormatError::invalid(WHAT, "no such block"))?;
+        let block =
+            self.blocks.get(at).ok_or_else(|| FormatError::invalid(WHAT, "no such block"))?;
         checksum::verify(WHAT, bytes, block.crc)?;
         let (mut cursor, mut hash) = (Cursor::new(WHAT, bytes), block.first);
         let keys = (self.rows as usize - at * BLOCK_KEYS).min(BLOCK_KEYS);
         let mut entries = Vec::with_capacity(keys);
         for _ in 0..keys {
             let more = cursor.varint()?;
-            hash = hash.checked_add(more).filter(|&hash| hash >> HASH_BITS == 0).ok_or_else(
-                || FormatError::invalid(WHAT, format!("a hash passes {HASH_BITS} bits")),
-            )?;
+            hash =
+                hash.checked_add(more).filter(|&hash| hash >> HASH_BITS == 0).ok_or_else(|| {
+                    FormatError::invalid(WHAT, format!("a hash passes {HASH_BITS} bits"))
+                })?;
             let doc = crate::sequence::narrow(WHAT, cursor.varint()?)?;
             if doc >= self.rows {
                 return Err(FormatError::invalid(WHAT, format!("row {doc} of {}", self.rows)));
@@ -374,7 +376,9 @@ mod tests {
             let mut bytes = Vec::new();
             filter.encode(&mut bytes);
             assert_eq!(KeyFilter::decode(&mut Cursor::new("test", &bytes)).unwrap(), filter);
-            assert!(KeyFilter::decode(&mut Cursor::new("test", &bytes[..bytes.len() - 1])).is_err());
+            assert!(
+                KeyFilter::decode(&mut Cursor::new("test", &bytes[..bytes.len() - 1])).is_err()
+            );
         }
         assert!(KeyFilter::of(&[]).is_none() && KeyFilter::of(&all[..5000]).is_none());
     }

@@ -53,6 +53,24 @@ impl KeyEncoder {
         &self.columns
     }
 
+    /// Checks that no key of `batch` is null.
+    ///
+    /// # Errors
+    /// As [`KeyEncoder::digests`].
+    pub fn check(&self, batch: &RecordBatch) -> Result<(), SuperfileError> {
+        self.digests(&batch.slice(0, 0))?;
+        let nulls = self
+            .columns
+            .iter()
+            .filter_map(|name| Some((name, batch.column_by_name(name)?.logical_nulls()?)));
+        for (name, nulls) in nulls {
+            if let Some(row) = (0..batch.num_rows()).find(|&row| nulls.is_null(row)) {
+                return Err(null_key(name, row));
+            }
+        }
+        Ok(())
+    }
+
     /// The key of every row of `batch`, which has the key's columns among its own.
     ///
     /// # Errors
@@ -91,9 +109,7 @@ impl Values {
         if column.logical_null_count() > 0 {
             let nulls = column.logical_nulls();
             let row = (0..column.len()).find(|&row| nulls.as_ref().is_some_and(|n| n.is_null(row)));
-            let row = row.unwrap_or_default();
-            let problem = format!("column {name:?}, row {row} of the batch: a key may not be null");
-            return Err(SuperfileError::invalid(problem));
+            return Err(null_key(name, row.unwrap_or_default()));
         }
         use DataType::*;
         let to = |data_type| cast(column, &data_type);
@@ -128,6 +144,11 @@ impl Values {
         };
         out.extend_from_slice(&number.to_le_bytes());
     }
+}
+
+fn null_key(name: &str, row: usize) -> SuperfileError {
+    let problem = format!("column {name:?}, row {row} of the batch: a key may not be null");
+    SuperfileError::invalid(problem)
 }
 
 /// Writes the key section of rows whose keys have `hashes`.

@@ -32,5 +32,5 @@ pub use key::KeyEncoder;
 pub use options::{Compression, SuperfileOptions};
 pub use reader::Superfile;
 pub use scan::selection;
-pub use statistics::column_stats;
 pub use schema::{ID_COLUMN, arrow_schema, body_schema, file_schema, table_schema};
+pub use statistics::column_stats;

@@ -278,3 +278,8 @@ pub(crate) fn names(schema: &Schema) -> String {
     let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     names.join(", ")
 }
+
+/// The field id that a field of [`file_schema`] carries.
+pub fn field_id(field: &Field) -> Option<u32> {
+    field.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok()
+}
