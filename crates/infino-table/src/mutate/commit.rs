@@ -145,7 +145,8 @@ async fn once(writer: &mut Writer, merged: &mut Option<Merged>) -> Result<Receip
     if change.actions.is_empty() && change.deletes.is_empty() {
         return Ok(receipt);
     }
-    if live > 0 && !outcome.wanted.is_empty() {
+    // Also of those that do not come in: that a key was not there is as much a ground as that it was.
+    if !outcome.wanted.is_empty() {
         change = change.guarding(Arc::new(Guard::new(&table, outcome.wanted)));
     }
     let committed = writer::publish(&table, change).await?;
