@@ -30,7 +30,11 @@ async fn an_insert_is_one_swap_and_every_reader_finds_its_rows() {
     assert_eq!(after.total().calls - before.total().calls, 1, "and nothing else");
 
     assert_eq!(search(&reader, "value20").await, [2]);
-    assert_eq!(store.counters().total().calls - after.total().calls, 1, "one conditional read of the head");
+    assert_eq!(
+        store.counters().total().calls - after.total().calls,
+        1,
+        "one conditional read of the head"
+    );
     assert_eq!(by_key(&reader).await, BTreeMap::from([(1, 10), (2, 20)]));
     assert_eq!(search(&open(store).await, "key1").await, [1]);
 }
@@ -99,7 +103,7 @@ async fn what_lands_while_rows_are_sealed_stays() {
         let (sealed, deleted, upserted, inserted) = tokio::join!(
             table.seal(),
             other.delete(keys(move |k| k == round * 10)),
-            other.upsert(&rows(&[(round * 10 + 1, 1)])),
+            async { other.upsert(&rows(&[(round * 10 + 1, 1)])).await },
             async { other.insert(&rows(&[(round * 10 + 9, 9)])).await }
         );
         sealed.unwrap();
@@ -108,9 +112,8 @@ async fn what_lands_while_rows_are_sealed_stays() {
         inserted.unwrap();
     }
     let found = by_key(&table).await;
-    let expected = (0..10).flat_map(|round| {
-        [(1, 1), (2, 0), (3, 0), (9, 9)].map(|(k, v)| (round * 10 + k, v))
-    });
+    let expected = (0..10)
+        .flat_map(|round| [(1, 1), (2, 0), (3, 0), (9, 9)].map(|(k, v)| (round * 10 + k, v)));
     assert_eq!(found, expected.collect());
 }
 

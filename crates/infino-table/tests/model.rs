@@ -173,7 +173,11 @@ async fn check_history(table: &Table, done: &[(u64, Op, Receipt)], seed: u64) {
         let snapshot = table.at_version(version).await.unwrap();
         let found = all(table, &snapshot).await;
         let state: Model = found.iter().map(|row| (row.1, row.2)).collect();
-        assert_eq!(state.len(), found.len(), "seed {seed}, version {version}: a key is there twice");
+        assert_eq!(
+            state.len(),
+            found.len(),
+            "seed {seed}, version {version}: a key is there twice"
+        );
         assert_eq!(state, model, "seed {seed}, version {version}");
         let now: BTreeMap<i64, i128> = found.iter().map(|row| (row.1, row.0)).collect();
         for (key, id) in &now {
