@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use infino_format::checksum::crc32c;
 use infino_format::schema::{Metric, TableSchema, VectorIndex};
 use infino_format::summary::{ColumnStats, SectionKind, SectionRef, SuperfileSummary};
-use infino_format::{RowId, SuperfileId};
+use infino_format::{KeyFilter, RowId, SuperfileId};
 use parquet::file::metadata::{KeyValue, ParquetMetaDataWriter};
 use parquet::file::writer::TrackedWrite;
 
@@ -17,6 +17,7 @@ use crate::checksums::{self, ChecksumWriter};
 use crate::columns::{Body, BodyWriter};
 use crate::hint;
 use crate::indexes::{self, Carried, IndexBuilders, Indexes};
+use crate::key::{self, KeyEncoder};
 use crate::layout::{self, Placed};
 use crate::schema::{self, ID_COLUMN};
 use crate::statistics::StatsBuilder;
@@ -33,6 +34,8 @@ pub struct SuperfileBuilder {
     stored: Vec<usize>,
     body: BodyWriter,
     indexes: IndexBuilders,
+    /// What reads the keys of rows, if the table has a key, and their hashes so far.
+    keys: Option<(KeyEncoder, Vec<u64>)>,
     stats: Vec<StatsBuilder>,
     /// Per stored column, whether a fixed-size list in it is null.
     null_lists: Vec<bool>,
@@ -53,6 +56,7 @@ impl SuperfileBuilder {
         let null_lists = vec![false; stored.len()];
         let body = BodyWriter::new(&schema::body_schema(schema)?, &schema.indexes, &options)?;
         let indexes = IndexBuilders::new(schema, &input, &options)?;
+        let keys = KeyEncoder::of(schema, &input)?.map(|encoder| (encoder, Vec::new()));
         let stats = schema.columns.iter().map(|column| StatsBuilder::new(column.field_id));
         Ok(Self {
             schema: schema.clone(),
@@ -60,6 +64,7 @@ impl SuperfileBuilder {
             stored,
             body,
             indexes,
+            keys,
             stats: stats.collect(),
             null_lists,
             rows: 0,
@@ -81,7 +86,11 @@ impl SuperfileBuilder {
         let rows = rows.ok_or_else(|| {
             SuperfileError::invalid("a superfile holds fewer than 2^32 rows; begin another")
         })?;
+        let keys = self.keys.as_ref().map(|(encoder, _)| encoder.digests(&batch)).transpose()?;
         self.take_ids(&batch)?;
+        if let (Some((_, hashes)), Some(keys)) = (&mut self.keys, keys) {
+            hashes.extend(keys.iter().map(|key| key.hash()));
+        }
         for (stats, column) in self.stats.iter_mut().zip(&batch.columns()[1..]) {
             stats.push(column)?;
         }
@@ -117,6 +126,7 @@ impl SuperfileBuilder {
             keys,
             indexes: self.indexes,
             carried: Vec::new(),
+            key_hashes: self.keys.map(|(_, hashes)| hashes),
             rows: self.rows,
             ids: (min_row_id, max_row_id),
             columns: self.stats.into_iter().map(StatsBuilder::finish).collect(),
@@ -191,6 +201,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) keys: Vec<KeyValue>,
     pub(crate) indexes: IndexBuilders,
     pub(crate) carried: Vec<Carried>,
+    /// Of the rows' keys, if the table has a key.
+    pub(crate) key_hashes: Option<Vec<u64>>,
     pub(crate) rows: u32,
     pub(crate) ids: (RowId, RowId),
     pub(crate) columns: Vec<ColumnStats>,
@@ -211,9 +223,13 @@ impl Parts<'_> {
         let offset = tracked.bytes_written() as u64;
         let vectors = schema.indexes.vectors.iter();
         let vectors: Vec<_> =
-            vectors.map(|index| schema::field_id(schema, &index.column)).collect();
+            vectors.map(|index| schema::column_id(schema, &index.column)).collect();
         let Indexes { mut placed, text, vectors } =
             indexes.finish_to(offset, &vectors, carried, &mut tracked)?;
+        let keys_of_rows = self.key_hashes.as_deref();
+        if let Some(hashes) = keys_of_rows {
+            placed.push(key::write(schema, hashes, &mut tracked)?);
+        }
         placed.push(write_checksums(&mut tracked)?);
         let mut summary = SuperfileSummary {
             id: SuperfileId::new(),
@@ -227,6 +243,7 @@ impl Parts<'_> {
             text,
             vectors,
             sections: placed.iter().map(|placed| placed.section.clone()).collect(),
+            key: keys_of_rows.and_then(KeyFilter::of),
         };
 
         let footer_start = tracked.bytes_written() as u64;

@@ -15,7 +15,7 @@ use infino_fts::{FtsBuilder, FtsError};
 use infino_vector::{IvfBuilder, IvfSpec, VectorError};
 
 use crate::layout::{OPEN_HASH_BYTES, Placed, open_hash};
-use crate::schema::field_id;
+use crate::schema::column_id;
 use crate::{SuperfileError, SuperfileOptions};
 
 /// Layout of the sections this release writes.
@@ -63,7 +63,7 @@ impl IndexBuilders {
         options: &SuperfileOptions,
     ) -> Result<Self, SuperfileError> {
         let column = |name: &str| -> Result<(usize, u32), SuperfileError> {
-            Ok((input.index_of(name)?, field_id(schema, name)))
+            Ok((input.index_of(name)?, column_id(schema, name)))
         };
         let indexes = &schema.indexes;
         let share = options.memory_bytes / 2 / (indexes.vectors.len() + 1);

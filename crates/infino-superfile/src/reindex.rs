@@ -13,6 +13,7 @@ use infino_format::summary::{SectionKind, SuperfileSummary};
 use crate::builder::Parts;
 use crate::columns::Body;
 use crate::indexes::{Carried, IndexBuilders};
+use crate::key::KeyEncoder;
 use crate::reader::Superfile;
 use crate::spool::Spool;
 use crate::{SuperfileError, SuperfileOptions, schema};
@@ -57,6 +58,7 @@ impl Superfile {
             keys: self.arrow_keys.clone(),
             indexes,
             carried,
+            key_hashes: self.key_hashes(to, &all).await?,
             rows: self.row_count(),
             ids: (self.summary.min_row_id, self.summary.max_row_id),
             columns: self.summary.columns.clone(),
@@ -78,8 +80,8 @@ impl Superfile {
                 SectionKind::Vector => stay
                     .vectors
                     .iter()
-                    .any(|index| section.field_ids == [schema::field_id(from, &index.column)]),
-                SectionKind::BodyChecksums => false,
+                    .any(|index| section.field_ids == [schema::column_id(from, &index.column)]),
+                SectionKind::Key | SectionKind::BodyChecksums => false,
             };
             if !stays {
                 continue;
@@ -109,7 +111,7 @@ impl Superfile {
         all: &Schema,
         options: &SuperfileOptions,
     ) -> Result<IndexBuilders, SuperfileError> {
-        let IndexSet { text, vectors } = &building.indexes;
+        let IndexSet { text, vectors, .. } = &building.indexes;
         let mut seen = HashSet::new();
         let names: Vec<&str> = text
             .iter()
@@ -138,6 +140,22 @@ impl Superfile {
             first += batch.num_rows() as u32;
         }
         Ok(indexes)
+    }
+
+    /// The hashes of the rows' keys, if the table has a key.
+    async fn key_hashes(
+        &self,
+        to: &TableSchema,
+        all: &Schema,
+    ) -> Result<Option<Vec<u64>>, SuperfileError> {
+        let Some(encoder) = KeyEncoder::of(to, all)? else { return Ok(None) };
+        let names: Vec<_> = encoder.columns().iter().map(String::as_str).collect();
+        let mut batches = self.scan(Some(&names), None).await?;
+        let mut hashes = Vec::with_capacity(self.row_count() as usize);
+        while let Some(batch) = batches.next().await {
+            hashes.extend(encoder.digests(&batch?)?.iter().map(|key| key.hash()));
+        }
+        Ok(Some(hashes))
     }
 
     /// The row groups as they stand.

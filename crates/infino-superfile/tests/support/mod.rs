@@ -202,6 +202,7 @@ pub fn indexed_schema() -> TableSchema {
             target_recall_millis: 900,
             stored: true,
         }],
+        key: Vec::new(),
     };
     table_schema(&schema, indexes).unwrap()
 }
