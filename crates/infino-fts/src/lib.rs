@@ -40,7 +40,7 @@ mod search;
 mod stats;
 
 pub use analysis::Analyzer;
-pub use build::{BuildOptions, Built, FieldSummary, FtsBuilder};
+pub use build::{BuildOptions, Built, FieldSummary, FtsBuilder, RowMap, merge_sections};
 pub use error::FtsError;
 pub use query::{Boolean, Operator, ParseOptions, Query, QueryError, parse_query};
 pub use reader::{FtsReader, Prepare, Prepared};

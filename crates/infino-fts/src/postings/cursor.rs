@@ -140,6 +140,14 @@ impl PostingsCursor {
         Ok(())
     }
 
+    /// Whether documents are found in `block` without reading it: it is a bitset and has not been read.
+    pub(crate) fn finds_bits(&self, block: usize) -> bool {
+        match &self.source {
+            Source::Short => false,
+            Source::Long { directory, .. } => self.block != block && directory.is_bits(block),
+        }
+    }
+
     /// Where `doc` is in `block`, which may hold it.
     #[inline]
     pub(crate) fn find(

@@ -7,7 +7,7 @@
 mod conjunction;
 mod disjunction;
 mod eval;
-mod load;
+pub(crate) mod load;
 mod phrase;
 mod scratch;
 mod shape;

@@ -10,6 +10,12 @@ use crate::kernel::score;
 use crate::postings::cursor::{PostingsCursor, place_of};
 use crate::reader::Field;
 
+/// So few documents are looked up in a bitset one by one.
+const FEW: usize = 12;
+
+/// Per document of another list's block: the block of this list that holds it, and where in it.
+pub(crate) type Places = [(u32, u8); BLOCK_LEN];
+
 /// A term's list, what it is worth, and where we are in it.
 pub(crate) struct TermOp<'a> {
     pub(crate) field: &'a Field,
@@ -209,13 +215,14 @@ impl<'a> TermOp<'a> {
     }
 
     /// Keeps of the documents `docs[kept[..len]]`, which ascend, those that the list holds; returns how many, and if scores are
-    /// wanted puts theirs at the same place of `scores`.
+    /// wanted puts theirs at the same place of `scores`. Where they are in this list goes to `found`, if it is given.
     pub(crate) fn intersect(
         &mut self,
         docs: &[u32; BLOCK_LEN],
         kept: &mut [u8; BLOCK_LEN],
         len: usize,
         scores: &mut [f32; BLOCK_LEN],
+        mut found: Option<&mut Places>,
     ) -> Result<usize, FormatError> {
         let (mut at, mut left) = (0, 0);
         let mut places = [0u8; BLOCK_LEN];
@@ -231,23 +238,39 @@ impl<'a> TermOp<'a> {
             if at == len || docs[usize::from(kept[at])] > last {
                 continue;
             }
-            self.cursor.read(self.block, self.field)?;
-            let (own, own_len) = (self.cursor.docs_buffer(), self.cursor.len);
             let start = left;
-            while at < len {
+            let end = at + kept[at..len].partition_point(|&i| docs[usize::from(i)] <= last);
+            if end - at < FEW && self.cursor.finds_bits(self.block) {
+                for at in at..end {
+                    let i = kept[at];
+                    let doc = docs[usize::from(i)];
+                    if let Some(place) = self.cursor.find(self.block, doc, self.field)? {
+                        (kept[left], places[left]) = (i, place as u8);
+                        left += 1;
+                    }
+                }
+                at = end;
+            } else {
+                self.cursor.read(self.block, self.field)?;
+            }
+            let (own, own_len) = (self.cursor.docs_buffer(), self.cursor.len);
+            while at < end {
                 let i = kept[at];
                 let doc = docs[usize::from(i)];
-                if doc > last {
-                    break;
-                }
                 at += 1;
                 let place = place_of(own, own_len, doc);
                 kept[left] = i;
                 places[left] = place as u8;
                 left += usize::from(own[place] == doc);
             }
+            if let Some(found) = &mut found {
+                for at in start..left {
+                    found[usize::from(kept[at])] = (self.block as u32, places[at]);
+                }
+            }
             if self.scorer.is_some() {
                 if left - start > BLOCK_LEN / 4 {
+                    self.cursor.read(self.block, self.field)?;
                     self.score_block()?;
                 }
                 for at in start..left {
