@@ -283,6 +283,9 @@ impl<'a> Part<'a> {
             cursor.read(block, self.field)?;
             let (len, docs) = (cursor.len, *cursor.docs_buffer());
             let tfs = &cursor.tfs(block)?[..len];
+            if let Some(places) = &mut places {
+                places.open(block, tfs, true)?;
+            }
             for (i, (&doc, &tf)) in docs[..len].iter().zip(tfs).enumerate() {
                 let row = self.map.rows.get(doc as usize).copied().unwrap_or(DROPPED);
                 if row == DROPPED {
@@ -294,7 +297,7 @@ impl<'a> Part<'a> {
                 out.docs.push(row);
                 out.tfs.push(tf);
                 if let Some(places) = &mut places {
-                    places.read(block, i, tfs, &mut self.positions)?;
+                    places.read(i, tfs, &mut self.positions)?;
                     if !self.positions.is_sorted() {
                         return Err(FormatError::invalid("positions", "out of order").into());
                     }

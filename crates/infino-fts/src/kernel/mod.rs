@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod bits;
+pub(crate) mod find;
 pub(crate) mod pack;
 pub(crate) mod score;
 

@@ -110,6 +110,17 @@ const PATCH_BITS: u8 = 8;
 /// Widths from 0 to 32.
 const WIDTHS: u8 = 33;
 
+/// [`Patched::bytes`] by code; 0 where there is none.
+pub(crate) const CODE_BYTES: [u16; 256] = {
+    let mut bytes = [0; 256];
+    let mut code = 0;
+    while code < (PATCHES_MAX + 1) * WIDTHS as usize {
+        bytes[code] = (16 * (code % WIDTHS as usize) + 2 * (code / WIDTHS as usize)) as u16;
+        code += 1;
+    }
+    bytes
+};
+
 /// A width below which most numbers of a block stay, and how many do not; as a byte `width + 33 * patches`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patched {
@@ -295,6 +306,7 @@ mod tests {
             code.pack(&patched, &mut bytes);
             prop_assert_eq!(bytes.len(), code.bytes());
             prop_assert!(patched.iter().all(|&value| u64::from(value) < 1 << code.bits().min(32)));
+            prop_assert_eq!(usize::from(CODE_BYTES[usize::from(code.code())]), code.bytes());
             Patched::read(code.code()).unwrap().unpack(&bytes, &mut back);
             prop_assert_eq!(back, patched);
             let mut bytes = Vec::new();

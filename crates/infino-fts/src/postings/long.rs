@@ -8,8 +8,9 @@ use infino_format::{FormatError, checksum};
 
 use super::short::{gaps, sum_gaps};
 use super::{GROUP_BLOCKS, List, impacts};
+use crate::kernel::bits::{ones, rank};
 use crate::kernel::pack::{
-    BLOCK_LEN, Patched, pack_stream, stream_bytes, sum_block, unpack_stream, width,
+    BLOCK_LEN, CODE_BYTES, Patched, pack_stream, stream_bytes, sum_block, unpack_stream, width,
 };
 
 const WHAT: &str = "posting directory";
@@ -238,6 +239,24 @@ impl Directory {
         }
     }
 
+    /// Bytes of `blocks`, of 128 documents each.
+    fn full_bytes(&self, blocks: Range<usize>) -> usize {
+        let column = |i: usize| &self.bytes[i * self.blocks..][blocks.clone()];
+        let (doc_codes, tf_codes) = (column(4), column(5));
+        let mut bytes = 0;
+        for (i, (&doc_code, &tf_code)) in doc_codes.iter().zip(tf_codes).enumerate() {
+            bytes += usize::from(CODE_BYTES[usize::from(tf_code)]);
+            bytes += match doc_code {
+                BITS => {
+                    let block = blocks.start + i;
+                    8 * bit_words(self.first(block), self.last(block))
+                }
+                code => usize::from(CODE_BYTES[usize::from(code)]),
+            };
+        }
+        bytes
+    }
+
     /// The documents' bytes and the frequencies' bytes of `block`.
     fn parts<'a>(&self, data: &'a [u8], block: usize) -> Result<(&'a [u8], &'a [u8]), FormatError> {
         let first = block / GROUP_BLOCKS * GROUP_BLOCKS;
@@ -245,8 +264,8 @@ impl Directory {
         if !(first..=block).contains(&from) || start == usize::MAX {
             (from, start) = (first, self.of_group(0, block / GROUP_BLOCKS) as usize);
         }
-        for block in from..block {
-            start += self.doc_bytes(block)? + self.tf_bytes(block)?;
+        if from < block {
+            start += self.full_bytes(from..block);
         }
         self.last_start.set((block, start));
         let (docs, tfs) = (self.doc_bytes(block)?, self.tf_bytes(block)?);
@@ -268,7 +287,9 @@ impl Directory {
         }
         let (bytes, _) = self.parts(data, block)?;
         if code == BITS {
-            read_bits(bytes, first, out)?;
+            if !ones(bytes.as_chunks().0, first, out) {
+                return Err(FormatError::invalid(BLOCK, "not 128 documents"));
+            }
         } else {
             let mut bits = 32;
             if len == BLOCK_LEN {
@@ -308,16 +329,7 @@ impl Directory {
         }
         let (bytes, _) = self.parts(data, block)?;
         let at = doc.wrapping_sub(self.first(block)) as usize;
-        let words: &[[u8; 8]] = bytes.as_chunks().0;
-        let Some(&word) = words.get(at / 64) else { return Ok(Some(None)) };
-        let word = u64::from_le_bytes(word);
-        if word >> (at % 64) & 1 == 0 {
-            return Ok(Some(None));
-        }
-        let before =
-            words[..at / 64].iter().map(|&word| u64::from_le_bytes(word).count_ones()).sum::<u32>();
-        let index = (before + (word & ((1 << (at % 64)) - 1)).count_ones()) as usize;
-        Ok(Some((index < BLOCK_LEN).then_some(index)))
+        Ok(Some(rank(bytes.as_chunks().0, at).filter(|&index| index < BLOCK_LEN)))
     }
 
     /// Reads the frequencies of `block`.
@@ -337,27 +349,6 @@ impl Directory {
         }
         out.iter_mut().for_each(|tf| *tf = tf.wrapping_add(1));
         Ok(())
-    }
-}
-
-fn read_bits(bytes: &[u8], first: u32, out: &mut [u32; BLOCK_LEN]) -> Result<(), FormatError> {
-    let mut at = 0;
-    for (i, word) in bytes.chunks_exact(8).enumerate() {
-        let mut word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        let base = first + 64 * i as u32;
-        if at + word.count_ones() as usize > BLOCK_LEN {
-            return Err(FormatError::invalid(BLOCK, "more than 128 documents"));
-        }
-        while word != 0 {
-            out[at] = base + word.trailing_zeros();
-            at += 1;
-            word &= word - 1;
-        }
-    }
-    if at == BLOCK_LEN {
-        Ok(())
-    } else {
-        Err(FormatError::invalid(BLOCK, format!("{at} documents")))
     }
 }
 

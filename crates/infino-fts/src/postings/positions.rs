@@ -5,12 +5,14 @@
 //! document's positions are found without decoding those before it. The layout is that of Elias and Fano; the code is
 //! Rice, *Some practical universal noiseless coding techniques* (1979).
 
+use std::ops::Range;
+
 use infino_format::{FormatError, checksum};
 
 use super::short::verify_trailer;
 use super::{GROUP_BLOCKS, List};
 use crate::FtsError;
-use crate::kernel::bits::Place;
+use crate::kernel::bits::{Place, each_one};
 use crate::kernel::pack::{BLOCK_LEN, pack_stream, stream_at, stream_bytes, word_at};
 
 const WHAT: &str = "positions";
@@ -134,15 +136,17 @@ impl<'a> Blocks<'a> {
     }
 
     /// The bytes from block `from` to block `to`, by the table.
-    fn range(&self, from: usize, to: usize) -> Result<&'a [u8], FormatError> {
-        let data = self.bytes.get(table_len(self.blocks)..).ok_or_else(|| {
+    fn range(&self, from: usize, to: usize) -> Result<Range<usize>, FormatError> {
+        let table = table_len(self.blocks);
+        let len = self.bytes.len().checked_sub(table).ok_or_else(|| {
             FormatError::invalid(WHAT, format!("no table in {} bytes", self.bytes.len()))
         })?;
         let start = if from == 0 { 0 } else { self.number(4 * (from - 1)) as usize };
         let end = self.number(4 * to) as usize;
-        data.get(start..end).ok_or_else(|| {
-            FormatError::invalid(WHAT, format!("block at {start}..{end} of {}", data.len()))
-        })
+        if start > end || end > len {
+            return Err(FormatError::invalid(WHAT, format!("block at {start}..{end} of {len}")));
+        }
+        Ok(table + start..table + end)
     }
 
     /// Verifies the group that `block` is in.
@@ -153,13 +157,13 @@ impl<'a> Blocks<'a> {
         let group = block / GROUP_BLOCKS;
         let last = (group * GROUP_BLOCKS + GROUP_BLOCKS).min(self.blocks) - 1;
         let bytes = self.range(group * GROUP_BLOCKS, last)?;
-        checksum::verify(WHAT, bytes, self.number(4 * (self.blocks + group)))
+        checksum::verify(WHAT, &self.bytes[bytes], self.number(4 * (self.blocks + group)))
     }
 
-    /// The bytes of `block`, whose group has been verified.
-    pub(crate) fn block(&self, block: usize) -> Result<&'a [u8], FormatError> {
+    /// Where `block`, whose group has been verified, is.
+    pub(crate) fn block(&self, block: usize) -> Result<Range<usize>, FormatError> {
         if self.blocks <= 1 {
-            return Ok(&self.bytes[..self.bytes.len().saturating_sub(4)]);
+            return Ok(0..self.bytes.len().saturating_sub(4));
         }
         self.range(block, block)
     }
@@ -171,13 +175,23 @@ pub(crate) struct PositionBlock {
     width: u8,
     /// Where the high parts begin.
     high: usize,
-    /// Where in them the last document was found.
+    /// The document that was found last, how many positions the documents before it have, and where in the high parts.
+    index: usize,
+    before: u32,
     place: Place,
+    /// All positions, once they have been read, and where those of each document begin.
+    all: Vec<u32>,
+    starts: Vec<u32>,
 }
 
 impl PositionBlock {
-    /// Reads the frame of a block whose documents have `tfs`.
-    pub(crate) fn open(&mut self, bytes: &[u8], tfs: &[u32]) -> Result<(), FormatError> {
+    /// Reads the frame of a block whose documents have `tfs`; and all positions, if they are to be read `whole`.
+    pub(crate) fn open(
+        &mut self,
+        bytes: &[u8],
+        tfs: &[u32],
+        whole: bool,
+    ) -> Result<(), FormatError> {
         let count: u64 = tfs.iter().map(|&tf| u64::from(tf)).sum();
         let width = *bytes.first().ok_or_else(|| FormatError::invalid(WHAT, "an empty block"))?;
         // Every position takes a bit of its own in unary.
@@ -185,10 +199,40 @@ impl PositionBlock {
             let problem = format!("{count} of {width} bits in {} bytes", bytes.len());
             return Err(FormatError::invalid(WHAT, problem));
         }
-        *self =
-            Self { width, high: 1 + stream_bytes(count as usize, width), place: Place::default() };
-        if self.high > bytes.len() {
+        let high = 1 + stream_bytes(count as usize, width);
+        if high > bytes.len() {
             return Err(FormatError::invalid(WHAT, "high parts out of place"));
+        }
+        (self.width, self.high) = (width, high);
+        (self.index, self.before, self.place) = (0, 0, Place::default());
+        self.starts.clear();
+        if whole { self.read_all(bytes, tfs, count as usize) } else { Ok(()) }
+    }
+
+    fn read_all(&mut self, bytes: &[u8], tfs: &[u32], count: usize) -> Result<(), FormatError> {
+        let (lows, highs) = (&bytes[1..self.high], &bytes[self.high..]);
+        self.all.clear();
+        self.all.reserve(count);
+        // The high part of a distance is the way from the one before its own.
+        let mut next = 0;
+        each_one(highs, count, |i, at| {
+            let high = ((at - next) as u64) << self.width;
+            self.all.push(high as u32 | stream_at(lows, self.width, i));
+            next = at + 1;
+        });
+        if self.all.len() < count {
+            return Err(ended());
+        }
+        let mut start = 0;
+        for &tf in tfs {
+            self.starts.push(start as u32);
+            let end = start + tf as usize;
+            let mut position = 0u32;
+            for gap in &mut self.all[start..end] {
+                position = position.wrapping_add(*gap);
+                *gap = position;
+            }
+            start = end;
         }
         Ok(())
     }
@@ -201,7 +245,18 @@ impl PositionBlock {
         tfs: &[u32],
         out: &mut Vec<u32>,
     ) -> Result<(), FormatError> {
-        let first = tfs[..index].iter().fold(0u32, |sum, &tf| sum.wrapping_add(tf)) as usize;
+        if let Some(&start) = self.starts.get(index) {
+            let start = start as usize;
+            out.extend_from_slice(&self.all[start..start + tfs[index] as usize]);
+            return Ok(());
+        }
+        if index < self.index {
+            (self.index, self.before) = (0, 0);
+        }
+        let passed = &tfs[self.index..index];
+        self.before = passed.iter().fold(self.before, |sum, &tf| sum.wrapping_add(tf));
+        self.index = index;
+        let first = self.before as usize;
         let (lows, highs) = (&bytes[1..self.high], &bytes[self.high..]);
         let mut at = self.place.after_ones(highs, first).ok_or_else(ended)?;
         let mut position = 0u32;
@@ -262,13 +317,18 @@ mod tests {
             let mut back = Vec::new();
             for (block, tfs) in list.tfs.chunks(BLOCK_LEN).enumerate() {
                 blocks.verify(block).unwrap();
-                let bytes = blocks.block(block).unwrap();
+                let bytes = &bytes[blocks.block(block).unwrap()];
                 let mut open = PositionBlock::default();
-                open.open(bytes, tfs).unwrap();
-                let mut again = Vec::new();
+                open.open(bytes, tfs, true).unwrap();
+                let (mut whole, mut single) = (Vec::new(), Vec::new());
                 for index in (0..tfs.len()).step_by(5).rev() {
-                    open.read(bytes, index, tfs, &mut again).unwrap();
+                    open.read(bytes, index, tfs, &mut whole).unwrap();
                 }
+                open.open(bytes, tfs, false).unwrap();
+                for index in (0..tfs.len()).step_by(5).rev() {
+                    open.read(bytes, index, tfs, &mut single).unwrap();
+                }
+                prop_assert_eq!(whole, single);
                 for index in 0..tfs.len() {
                     open.read(bytes, index, tfs, &mut back).unwrap();
                 }

@@ -204,7 +204,7 @@ pub(crate) fn top_of_phrase(
 ) -> Result<(), FormatError> {
     let top = RefCell::new(top);
     phrase.best_first(
-        |ceiling| ceiling >= top.borrow().threshold(),
+        || top.borrow().threshold(),
         |visit| match visit {
             Visit::May { doc, ceiling } => {
                 ceiling >= top.borrow().threshold()

@@ -247,6 +247,7 @@ pub(crate) fn open_positions<'a>(
         bytes: bytes.clone(),
         df,
         block: usize::MAX,
+        range: 0..0,
         open: positions::PositionBlock::default(),
     })))
 }
@@ -264,46 +265,65 @@ pub(crate) struct PositionBlocks<'a> {
     first_unit: u64,
     bytes: Bytes,
     df: usize,
+    /// The block that has been opened, and its bytes.
     block: usize,
+    range: Range<usize>,
     open: positions::PositionBlock,
 }
 
 impl TermPositions<'_> {
-    /// Replaces `out` by the positions of document `index` of `block`, whose frequencies are `tfs`.
-    pub(crate) fn read(
+    /// Whether `block` is the one that has been read last, or all are in memory.
+    pub(crate) fn is_at(&self, block: usize) -> bool {
+        match self {
+            Self::Inline(_) => true,
+            Self::Blocks(blocks) => blocks.block == block,
+        }
+    }
+
+    /// Goes to `block`, whose frequencies are `tfs`; many of its documents are to be read if it is to be read `whole`.
+    pub(crate) fn open(
         &mut self,
         block: usize,
+        tfs: &[u32],
+        whole: bool,
+    ) -> Result<(), FormatError> {
+        match self {
+            Self::Inline(_) => Ok(()),
+            Self::Blocks(blocks) => blocks.open(block, tfs, whole),
+        }
+    }
+
+    /// Replaces `out` by the positions of document `index` of the block we are at, whose frequencies are `tfs`.
+    pub(crate) fn read(
+        &mut self,
         index: usize,
         tfs: &[u32],
         out: &mut Vec<u32>,
     ) -> Result<(), FormatError> {
         out.clear();
         match self {
-            Self::Inline(docs) => out.extend_from_slice(docs.get(index).map_or(&[][..], |doc| doc)),
-            Self::Blocks(blocks) => blocks.read(block, index, tfs, out)?,
+            Self::Inline(docs) => {
+                out.extend_from_slice(docs.get(index).map_or(&[][..], |doc| doc));
+                Ok(())
+            }
+            Self::Blocks(blocks) => {
+                blocks.open.read(&blocks.bytes[blocks.range.clone()], index, tfs, out)
+            }
         }
-        Ok(())
     }
 }
 
 impl PositionBlocks<'_> {
-    fn read(
-        &mut self,
-        block: usize,
-        index: usize,
-        tfs: &[u32],
-        out: &mut Vec<u32>,
-    ) -> Result<(), FormatError> {
+    fn open(&mut self, block: usize, tfs: &[u32], whole: bool) -> Result<(), FormatError> {
         let blocks = positions::Blocks::new(&self.bytes, self.df);
-        if self.block != block {
-            self.block = usize::MAX;
-            let group = (block / GROUP_BLOCKS) as u64;
-            let unit = self.field.unit(self.first_unit + 1 + group);
-            self.field.verified.once(unit, || blocks.verify(block))?;
-            self.open.open(blocks.block(block)?, tfs)?;
-            self.block = block;
-        }
-        self.open.read(blocks.block(block)?, index, tfs, out)
+        self.block = usize::MAX;
+        let group = (block / GROUP_BLOCKS) as u64;
+        let unit = self.field.unit(self.first_unit + 1 + group);
+        self.field.verified.once(unit, || blocks.verify(block))?;
+        self.range = blocks.block(block)?;
+        self.open.open(&self.bytes[self.range.clone()], tfs, whole)?;
+        self.block = block;
+        Ok(())
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) enum Visit {
     Is { doc: u32, score: f32 },
 }
 
+/// The share of a block's documents for which all its positions are read at once.
+const MANY_SHARE: usize = 3;
+
 /// A phrase over its words' cursors, the rarest first.
 pub(crate) struct PhraseOp<'a> {
     words: Vec<Word<'a>>,
@@ -124,17 +127,16 @@ impl<'a> PhraseOp<'a> {
         while block < self.words[0].term.cursor.blocks()
             && self.words[0].term.cursor.first(block) < docs.end
         {
-            self.visit_block(block, &docs, &mut visit)?;
+            self.visit_block(block, &docs, f32::NEG_INFINITY, &mut visit)?;
             block += 1;
         }
         Ok(())
     }
 
-    /// Tells `visit` of all documents, those of the most promising blocks first; it is asked of each block whether to go on by
-    /// its ceiling.
+    /// Tells `visit` of the documents that may score at least `least`, those of the most promising blocks first.
     pub(crate) fn best_first(
         &mut self,
-        mut go_on: impl FnMut(f32) -> bool,
+        least: impl Fn() -> f32,
         mut visit: impl FnMut(Visit) -> bool,
     ) -> Result<(), FormatError> {
         let mut bounds = self.words[0].term.bounds();
@@ -145,10 +147,11 @@ impl<'a> PhraseOp<'a> {
         let mut order: Vec<(f32, u32)> = bounds.into_iter().zip(0..).collect();
         order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
         for (bound, block) in order {
-            if !go_on(bound) {
+            let least = least();
+            if bound < least {
                 break;
             }
-            self.visit_block(block as usize, &(0..u32::MAX), &mut visit)?;
+            self.visit_block(block as usize, &(0..u32::MAX), least, &mut visit)?;
         }
         Ok(())
     }
@@ -157,47 +160,47 @@ impl<'a> PhraseOp<'a> {
         &mut self,
         block: usize,
         docs: &Range<u32>,
+        least: f32,
         visit: &mut impl FnMut(Visit) -> bool,
     ) -> Result<(), FormatError> {
         let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
         lead.term.block = block;
         lead.term.cursor.read(block, lead.term.field)?;
         let in_block = *lead.term.cursor.docs_buffer();
-        let mut kept = [0u8; BLOCK_LEN];
-        let mut len = 0;
-        if lead.term.scorer.is_some() {
+        let (mut kept, mut len) = ([0u8; BLOCK_LEN], 0);
+        let scored = lead.term.scorer.is_some() && least > f32::NEG_INFINITY;
+        if scored {
             lead.term.score_block()?;
         }
-        let ceiling = self.scorer.map_or(f32::INFINITY, |scorer| scorer.ceiling());
-        for (i, &doc) in in_block[..lead.term.cursor.len].iter().enumerate() {
+        let scores = lead.term.block_scores();
+        for i in 0..lead.term.cursor.len {
             kept[len] = i as u8;
-            let ceiling = match lead.term.scorer {
-                Some(_) => upward(lead.term.block_scores()[i]),
-                None => ceiling,
-            };
-            len += usize::from(docs.contains(&doc) && visit(Visit::May { doc, ceiling }));
+            let may = !scored || upward(scores[i]) >= least;
+            len += usize::from(may && docs.contains(&in_block[i]));
             lead.at[i] = (block as u32, i as u8);
         }
         for word in others {
             let places = Some(&mut *word.at);
             len = word.term.intersect(&in_block, &mut kept, len, &mut self.unused, places)?;
         }
-        for i in kept[..len].iter().map(|&i| usize::from(i)) {
+        let ceiling = self.scorer.map_or(f32::INFINITY, |scorer| scorer.ceiling());
+        for n in 0..len {
+            let i = usize::from(kept[n]);
             let doc = in_block[i];
+            let mut ceiling = ceiling;
             if let (0, Some(scorer)) = (self.slop, self.scorer) {
                 let mut tf = u32::MAX;
                 for word in &mut self.words {
                     tf = tf.min(word.tf(i)?);
                 }
-                let len = self.words[0].term.lens.get(doc);
-                let ceiling = scorer.bound(tf as f32, len as f32);
-                if !visit(Visit::May { doc, ceiling }) {
-                    continue;
-                }
+                ceiling = scorer.bound(tf as f32, self.words[0].term.lens.get(doc) as f32);
+            }
+            if !visit(Visit::May { doc, ceiling }) {
+                continue;
             }
             let frequency = match self.slop {
-                0 => self.exact(i)? as f32,
-                slop => self.sloppy(i, slop)?,
+                0 => self.exact(&kept[n..len])? as f32,
+                slop => self.sloppy(&kept[n..len], slop)?,
             };
             if frequency > 0.0 {
                 let len = self.words[0].term.lens.get(doc);
@@ -209,35 +212,36 @@ impl<'a> PhraseOp<'a> {
         Ok(())
     }
 
-    /// How often the words stand side by side in document `i`; the places of a word are read only if those before it do.
-    fn exact(&mut self, i: usize) -> Result<u32, FormatError> {
+    /// How often the words stand side by side in the first document of `kept`; the places of a word are read only if those
+    /// before it do.
+    fn exact(&mut self, kept: &[u8]) -> Result<u32, FormatError> {
         let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
-        lead.read_places(i)?;
+        lead.read_places(kept)?;
         self.starts.clear();
         self.starts.extend(lead.places.iter().filter_map(|place| place.checked_sub(lead.offset)));
         for word in others {
-            word.read_places(i)?;
-            let (mut kept, mut at) = (0, 0);
+            word.read_places(kept)?;
+            let (mut left, mut at) = (0, 0);
             for i in 0..self.starts.len() {
                 let start = self.starts[i];
                 let wanted = start.saturating_add(word.offset);
                 while at < word.places.len() && word.places[at] < wanted {
                     at += 1;
                 }
-                self.starts[kept] = start;
-                kept += usize::from(word.places.get(at) == Some(&wanted));
+                self.starts[left] = start;
+                left += usize::from(word.places.get(at) == Some(&wanted));
             }
-            self.starts.truncate(kept);
-            if kept == 0 {
+            self.starts.truncate(left);
+            if left == 0 {
                 return Ok(0);
             }
         }
         Ok(self.starts.len() as u32)
     }
 
-    fn sloppy(&mut self, i: usize, slop: u32) -> Result<f32, FormatError> {
+    fn sloppy(&mut self, kept: &[u8], slop: u32) -> Result<f32, FormatError> {
         for word in &mut self.words {
-            word.read_places(i)?;
+            word.read_places(kept)?;
             if word.places.is_empty() {
                 return Ok(0.0);
             }
@@ -253,12 +257,17 @@ impl Word<'_> {
         Ok(self.term.cursor.tfs(block as usize)?[usize::from(index)])
     }
 
-    /// Reads its places in document `i`.
-    fn read_places(&mut self, i: usize) -> Result<(), FormatError> {
-        let (block, index) = self.at[i];
+    /// Reads its places in the first document of `kept`; those that follow are read next, if any.
+    fn read_places(&mut self, kept: &[u8]) -> Result<(), FormatError> {
+        let at = |i: u8| self.at[usize::from(i)];
+        let (block, index) = at(kept[0]);
         let len = self.term.cursor.block_len(block as usize);
         let tfs = &self.term.cursor.tfs(block as usize)?[..len];
-        self.positions.read(block as usize, index.into(), tfs, &mut self.places)
+        if !self.positions.is_at(block as usize) {
+            let many = kept.get(len / MANY_SHARE).is_some_and(|&i| at(i).0 == block);
+            self.positions.open(block as usize, tfs, many)?;
+        }
+        self.positions.read(index.into(), tfs, &mut self.places)
     }
 }
 

@@ -5,13 +5,14 @@ use infino_format::FormatError;
 use super::load::{Lens, Load};
 use super::window::{Bits, WINDOW};
 use crate::bm25::Scorer;
+use crate::kernel::find::{Lookup, place_of};
 use crate::kernel::pack::BLOCK_LEN;
 use crate::kernel::score;
-use crate::postings::cursor::{PostingsCursor, place_of};
+use crate::postings::cursor::PostingsCursor;
 use crate::reader::Field;
 
 /// So few documents are looked up in a bitset one by one.
-const FEW: usize = 12;
+const FEW: usize = 24;
 
 /// Per document of another list's block: the block of this list that holds it, and where in it.
 pub(crate) type Places = [(u32, u8); BLOCK_LEN];
@@ -224,8 +225,8 @@ impl<'a> TermOp<'a> {
         scores: &mut [f32; BLOCK_LEN],
         mut found: Option<&mut Places>,
     ) -> Result<usize, FormatError> {
-        let (mut at, mut left) = (0, 0);
-        let mut places = [0u8; BLOCK_LEN];
+        let mut lookup = Lookup { kept: *kept, places: [0; BLOCK_LEN], found: 0 };
+        let mut at = 0;
         while at < len {
             let doc = docs[usize::from(kept[at])];
             if !self.rewind(doc) {
@@ -238,48 +239,45 @@ impl<'a> TermOp<'a> {
             if at == len || docs[usize::from(kept[at])] > last {
                 continue;
             }
-            let start = left;
+            let start = lookup.found;
             let end = at + kept[at..len].partition_point(|&i| docs[usize::from(i)] <= last);
             if end - at < FEW && self.cursor.finds_bits(self.block) {
-                for at in at..end {
-                    let i = kept[at];
+                for &i in &kept[at..end] {
                     let doc = docs[usize::from(i)];
                     if let Some(place) = self.cursor.find(self.block, doc, self.field)? {
-                        (kept[left], places[left]) = (i, place as u8);
-                        left += 1;
+                        lookup.kept[lookup.found] = i;
+                        lookup.places[lookup.found] = place as u8;
+                        lookup.found += 1;
                     }
                 }
-                at = end;
             } else {
                 self.cursor.read(self.block, self.field)?;
+                let own = self.cursor.docs_buffer();
+                match self.cursor.len {
+                    BLOCK_LEN => lookup.full(own, docs, at..end),
+                    own_len => lookup.partial(own, own_len, docs, at..end),
+                }
             }
-            let (own, own_len) = (self.cursor.docs_buffer(), self.cursor.len);
-            while at < end {
-                let i = kept[at];
-                let doc = docs[usize::from(i)];
-                at += 1;
-                let place = place_of(own, own_len, doc);
-                kept[left] = i;
-                places[left] = place as u8;
-                left += usize::from(own[place] == doc);
-            }
+            at = end;
+            let new = start..lookup.found;
             if let Some(found) = &mut found {
-                for at in start..left {
-                    found[usize::from(kept[at])] = (self.block as u32, places[at]);
+                for at in new.clone() {
+                    found[usize::from(lookup.kept[at])] = (self.block as u32, lookup.places[at]);
                 }
             }
             if self.scorer.is_some() {
-                if left - start > BLOCK_LEN / 4 {
+                if new.len() > BLOCK_LEN / 4 {
                     self.cursor.read(self.block, self.field)?;
                     self.score_block()?;
                 }
-                for at in start..left {
-                    let i = usize::from(kept[at]);
-                    scores[i] = self.score_at(places[at].into(), docs[i])?;
+                for at in new {
+                    let i = usize::from(lookup.kept[at]);
+                    scores[i] = self.score_at(lookup.places[at].into(), docs[i])?;
                 }
             }
         }
-        Ok(left)
+        *kept = lookup.kept;
+        Ok(lookup.found)
     }
 
     /// The score of `doc`, which is at `index` of the block we are at.
