@@ -140,8 +140,8 @@ fn expressions_and_ranges_over_the_dictionary_are_bounded() {
     let error = search(&section, &open(Bound::Unbounded), 1).unwrap_err().to_string();
     assert!(error.contains("[* TO *]") && error.contains("65536"), "{error}");
     assert_eq!(docs(&section, &open(Bound::Included("X".into()))), Vec::<u32>::new());
-    assert_eq!(docs(&section, &open(Bound::Excluded("w69999".into()))), Vec::<u32>::new());
-    assert_eq!(docs(&section, &open(Bound::Included("w69999".into()))), [0]);
+    assert_eq!(docs(&section, &open(Bound::Excluded("w9999".into()))), Vec::<u32>::new());
+    assert_eq!(docs(&section, &open(Bound::Included("w9999".into()))), [0]);
     assert_eq!(docs(&section, &regex("W[0-9]{3}7")), [0], "letters of either case");
     assert_eq!(docs(&section, &regex("gr..e")), [1]);
     for bad in ["(", "a{3,2}", "(.*a.{20})"] {
