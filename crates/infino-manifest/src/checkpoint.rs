@@ -1,5 +1,6 @@
 //! Folding: writing a snapshot down, so that readers have less to apply and heads stay short.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use infino_format::head::TailItem;
@@ -111,7 +112,9 @@ fn write_parts(
     standing: &[PartRef],
     objects: &mut Vec<(ObjectRef, Vec<u8>)>,
 ) -> Result<Vec<PartRef>, FormatError> {
+    let standing: HashSet<&PartRef> = standing.iter().collect();
     let mut parts = Vec::new();
+    snapshot.entries.merge_last();
     for chunk in &mut snapshot.entries.chunks {
         if let Some(part) = chunk.part.as_ref().filter(|part| standing.contains(part)) {
             parts.push(part.clone());
