@@ -107,7 +107,7 @@ fn is_inline(item: &TailItem) -> bool {
 /// The parts that hold `snapshot`; those that are not `standing` are added to `objects`.
 ///
 /// A part that the newest checkpoint does not name may be collected at any time, so it is written again.
-fn write_parts(
+pub(crate) fn write_parts(
     snapshot: &mut Snapshot,
     standing: &[PartRef],
     objects: &mut Vec<(ObjectRef, Vec<u8>)>,

@@ -275,5 +275,16 @@ impl Entries {
     }
 }
 
+impl FromIterator<Entry> for Entries {
+    /// The entries, by id; of two with one id the first.
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        let mut all = Self::default();
+        for entry in entries {
+            all.insert(entry);
+        }
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -9,9 +9,11 @@
 //! | a search | `query::text`, `query::vector`, `query::hybrid` |
 //! | a delete or an update | `mutate` |
 //! | compaction and garbage | `maintain` |
+//! | the table as it was | [`versions`] |
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod evolve;
 pub mod filter;
 mod ingest;
 pub mod maintain;
@@ -20,11 +22,14 @@ pub mod options;
 pub mod query;
 mod runtime;
 pub mod table;
+pub mod versions;
 pub mod writer;
 
 pub use error::TableError;
+pub use evolve::{AlterReport, SchemaChange};
 pub use filter::RowFilter;
-pub use maintain::OptimizeReport;
+pub use maintain::background::{BackgroundOptions, BackgroundStatus, Maintenance};
+pub use maintain::{CompactOptions, CompactReport, MaintainOptions, OptimizeReport};
 pub use mutate::MutationStats;
 pub use options::{ReadConsistency, TableOptions};
 pub use query::{Fusion, Hit};

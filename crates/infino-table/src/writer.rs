@@ -5,15 +5,15 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, Decimal128Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use infino_format::RowId;
 use infino_format::record::Operation;
 use infino_format::schema::TableSchema;
 use infino_format::summary::SuperfileSummary;
+use infino_format::{Action, RowId};
 use infino_manifest::Snapshot;
-use infino_wal::{Change, Committed};
+use infino_wal::{Change, Committed, Conflict, WalError};
 
 use crate::ingest::{build, check};
-use crate::{Table, TableError};
+use crate::{Table, TableError, evolve};
 
 /// Stages rows and publishes all of them in one commit.
 ///
@@ -173,7 +173,10 @@ impl Writer {
 /// Commits `change` and makes its snapshot current.
 pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, TableError> {
     let started = Instant::now();
-    let committed = table.inner.log.commit(change).await?;
+    if table.inner.options.probe {
+        table.inner.runtime.probe(&*table.inner.store).await?;
+    }
+    let committed = commit(table, change).await?;
     let known = table.snapshot();
     if committed.head.version > known.version {
         match known.advance(&*table.inner.store, &table.inner.root, &committed.head).await {
@@ -184,6 +187,28 @@ pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, 
     }
     table.checkpoint_if_due().await;
     Ok(committed)
+}
+
+/// Commits `change`; appended files of an older schema are taken where they are right under the newest one too.
+async fn commit(table: &Table, mut change: Change) -> Result<Committed, TableError> {
+    let added = |action: &Action| matches!(action, Action::AddSuperfile(_));
+    let only_adds = change.deletes.is_empty() && change.actions.iter().all(added);
+    loop {
+        let refused = match table.inner.log.commit(change.clone()).await {
+            Err(WalError::Conflict(Conflict::SchemaChanged { version })) if only_adds => {
+                Conflict::SchemaChanged { version }
+            }
+            other => return Ok(other?),
+        };
+        let Ok(old) = table.at_version(change.read_version).await else {
+            return Err(WalError::Conflict(refused).into());
+        };
+        let new = table.refresh().await?;
+        if new.version <= change.read_version || !evolve::accepts(&new.schema, &old.schema)? {
+            return Err(WalError::Conflict(refused).into());
+        }
+        change.read_version = new.version;
+    }
 }
 
 /// `batch` with `ids` as its first column.
