@@ -36,7 +36,7 @@ pub struct VersionInfo {
     pub superfiles_added: usize,
     /// Superfiles that went out.
     pub superfiles_removed: usize,
-    /// Rows of those that came in.
+    /// Rows of those that came in, and rows that came in with the record itself.
     pub rows_added: u64,
     /// Superfiles of which rows died.
     pub superfiles_changed: usize,
@@ -51,6 +51,7 @@ impl From<&Record> for VersionInfo {
                     added += 1;
                     rows += u64::from(summary.row_count);
                 }
+                Action::AddFresh(fresh) => rows += u64::from(fresh.row_count),
                 Action::RemoveSuperfile(_) => removed += 1,
                 Action::SetDeletes { .. } => changed += 1,
                 _ => {}
@@ -150,6 +151,7 @@ pub async fn as_of_time(
 ///
 /// The superfiles that `old` names are there for as long as that version is kept, and one epoch longer.
 pub fn restore(now: &Snapshot, old: &Snapshot) -> Vec<Action> {
+    let (now, old) = (now.base(), old.base());
     let mut actions = Vec::new();
     if now.schema != old.schema {
         actions.push(Action::ChangeSchema((*old.schema).clone()));
@@ -167,6 +169,15 @@ pub fn restore(now: &Snapshot, old: &Snapshot) -> Vec<Action> {
         actions.push(Action::AddSuperfile((*was.summary).clone()));
         if let Some(deletes) = was.deletes.clone() {
             actions.push(Action::SetDeletes { superfile: was.id(), deletes });
+        }
+    }
+    for (id, _) in now.fresh.iter().filter(|(id, fresh)| old.fresh.get(id) != Some(fresh)) {
+        actions.push(Action::RemoveSuperfile(*id));
+    }
+    for (id, was) in old.fresh.iter().filter(|(id, was)| now.fresh.get(id) != Some(was)) {
+        actions.push(Action::AddFresh(was.rows.clone()));
+        if let Some(deletes) = was.deletes.clone() {
+            actions.push(Action::SetDeletes { superfile: *id, deletes });
         }
     }
     let versioned = |key: &&String| !key.starts_with(RESERVED);

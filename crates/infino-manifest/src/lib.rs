@@ -14,6 +14,7 @@ pub mod checkpoint;
 pub mod deletes;
 pub mod entry;
 pub mod error;
+pub mod fresh;
 pub mod gc;
 pub mod history;
 pub mod prune;
@@ -23,8 +24,9 @@ pub mod tags;
 mod read;
 
 pub use apply::apply;
-pub use entry::{Entries, Entry};
+pub use entry::{Built, Entries, Entry};
 pub use error::ManifestError;
+pub use fresh::Fresh;
 pub use history::VersionInfo;
 pub use snapshot::Snapshot;
 pub use tags::Tag;

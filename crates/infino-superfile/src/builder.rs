@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use infino_format::checksum::crc32c;
 use infino_format::schema::{Metric, TableSchema, VectorIndex};
 use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
-use infino_format::{RowId, SuperfileId};
+use infino_format::{KeyFilter, RowId, SuperfileId};
 use parquet::file::metadata::ParquetMetaDataWriter;
 use parquet::file::writer::TrackedWrite;
 
@@ -17,6 +17,7 @@ use crate::checksums::{self, ChecksumWriter};
 use crate::columns::BodyWriter;
 use crate::hint;
 use crate::indexes::{self, IndexBuilders, Indexes};
+use crate::key::{self, KeyEncoder};
 use crate::layout::{self, Placed};
 use crate::schema::{self, ID_COLUMN};
 use crate::statistics::StatsBuilder;
@@ -33,6 +34,8 @@ pub struct SuperfileBuilder {
     stored: Vec<usize>,
     body: BodyWriter,
     indexes: IndexBuilders,
+    /// What reads the keys of rows, if the table has a key, and their hashes so far.
+    keys: Option<(KeyEncoder, Vec<u64>)>,
     stats: Vec<StatsBuilder>,
     /// Per stored column, whether a fixed-size list in it is null.
     null_lists: Vec<bool>,
@@ -53,6 +56,7 @@ impl SuperfileBuilder {
         let null_lists = vec![false; stored.len()];
         let body = BodyWriter::new(&schema::body_schema(schema)?, &schema.indexes, &options)?;
         let indexes = IndexBuilders::new(schema, &input, &options)?;
+        let keys = KeyEncoder::of(schema, &input)?.map(|encoder| (encoder, Vec::new()));
         let stats = schema.columns.iter().map(|column| StatsBuilder::new(column.field_id));
         Ok(Self {
             schema: schema.clone(),
@@ -60,6 +64,7 @@ impl SuperfileBuilder {
             stored,
             body,
             indexes,
+            keys,
             stats: stats.collect(),
             null_lists,
             rows: 0,
@@ -81,7 +86,11 @@ impl SuperfileBuilder {
         let rows = rows.ok_or_else(|| {
             SuperfileError::invalid("a superfile holds fewer than 2^32 rows; begin another")
         })?;
+        let keys = self.keys.as_ref().map(|(encoder, _)| encoder.digests(&batch)).transpose()?;
         self.take_ids(&batch)?;
+        if let (Some((_, hashes)), Some(keys)) = (&mut self.keys, keys) {
+            hashes.extend(keys.iter().map(|key| key.hash()));
+        }
         for (stats, column) in self.stats.iter_mut().zip(&batch.columns()[1..]) {
             stats.push(column)?;
         }
@@ -113,6 +122,10 @@ impl SuperfileBuilder {
 
         let offset = tracked.bytes_written() as u64;
         let Indexes { mut placed, text, vectors } = self.indexes.finish_to(offset, &mut tracked)?;
+        let keys = self.keys.as_ref().map(|(_, hashes)| hashes.as_slice());
+        if let Some(hashes) = keys {
+            placed.push(key::write(&self.schema, hashes, &mut tracked)?);
+        }
         placed.push(write_checksums(&mut tracked)?);
         let mut summary = SuperfileSummary {
             id: SuperfileId::new(),
@@ -126,6 +139,7 @@ impl SuperfileBuilder {
             text,
             vectors,
             sections: placed.iter().map(|placed| placed.section.clone()).collect(),
+            key: keys.and_then(KeyFilter::of),
         };
 
         let footer_start = tracked.bytes_written() as u64;

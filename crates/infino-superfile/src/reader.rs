@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use infino_format::checksum;
 use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
-use infino_format::{FormatError, SuperfileId};
+use infino_format::{FormatError, KeyIndex, SuperfileId};
 use infino_fts::FtsReader;
 use infino_storage::Store;
 use infino_vector::IvfIndex;
@@ -45,6 +45,7 @@ pub(crate) struct OpenSection {
     /// The section's reader, made when first asked for.
     pub(crate) text: OnceLock<FtsReader>,
     pub(crate) vector: OnceLock<IvfIndex>,
+    pub(crate) key: OnceLock<Arc<KeyIndex>>,
 }
 
 impl Superfile {
@@ -314,6 +315,7 @@ impl Opening {
                 open,
                 text: OnceLock::new(),
                 vector: OnceLock::new(),
+                key: OnceLock::new(),
             })
             .collect();
         let last = sections.pop().expect("the checksums, by `parse_sections`");
@@ -375,5 +377,6 @@ pub(crate) fn part_name(section: &SectionRef) -> String {
         SectionKind::Text => format!("text section of fields {}", fields.join(", ")),
         SectionKind::Vector => format!("vector section of field {}", fields.join(", ")),
         SectionKind::BodyChecksums => "checksums".to_owned(),
+        SectionKind::Key => "key section".to_owned(),
     }
 }

@@ -34,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         positions: false,
         stored: true,
     };
-    let indexes = IndexSet { text: vec![body], vectors: Vec::new() };
+    let indexes = IndexSet { text: vec![body], ..IndexSet::default() };
     let stored = infino_superfile::table_schema(&schema, indexes)?;
     let root = format!("commits-{}", std::process::id());
     let table =

@@ -201,6 +201,7 @@ pub fn indexed_schema() -> TableSchema {
             target_recall_millis: 900,
             stored: true,
         }],
+        key: Vec::new(),
     };
     table_schema(&schema, indexes).unwrap()
 }

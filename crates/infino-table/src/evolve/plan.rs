@@ -85,6 +85,7 @@ impl Draft {
             SchemaChange::AddColumn { field, default } => self.add(field, default.as_ref()),
             SchemaChange::DropColumn(name) => {
                 let at = self.find(name)?;
+                self.refuse_key(name, "be dropped")?;
                 self.columns.remove(at);
                 self.fields.remove(at);
                 self.indexes.text.retain(|index| index.column != *name);
@@ -99,6 +100,7 @@ impl Draft {
                 let text = self.indexes.text.iter_mut().map(|index| &mut index.column);
                 let vectors = self.indexes.vectors.iter_mut().map(|index| &mut index.column);
                 text.chain(vectors)
+                    .chain(&mut self.indexes.key)
                     .filter(|column| *column == from)
                     .for_each(|column| to.clone_into(column));
                 // Readers of Parquet know columns by name.
@@ -107,6 +109,8 @@ impl Draft {
             }
             SchemaChange::WidenColumn { column, to } => {
                 let at = self.find(column)?;
+                // What is known of its values would be that of other bytes.
+                self.refuse_key(column, "widen")?;
                 let field = &self.fields[at];
                 if !widens(field.data_type(), to) {
                     return Err(TableError::invalid(format!(
@@ -186,6 +190,15 @@ impl Draft {
         })
     }
 
+    fn refuse_key(&self, column: &str, what: &str) -> Result<(), TableError> {
+        match self.indexes.key.iter().any(|key| key == column) {
+            false => Ok(()),
+            true => Err(TableError::invalid(format!(
+                "column {column:?} is part of the table's key and cannot {what}"
+            ))),
+        }
+    }
+
     fn check_drop(&self, kind: &str, column: &str, stored: Option<bool>) -> Result<(), TableError> {
         match stored {
             None => Err(TableError::invalid(format!("column {column:?} has no {kind} index"))),
@@ -215,7 +228,8 @@ fn widens(from: &DataType, to: &DataType) -> bool {
 
 /// Whether a file written under `old` is read right under `new`: rows staged then can be taken now.
 pub(crate) fn accepts(new: &TableSchema, old: &TableSchema) -> Result<bool, TableError> {
-    let indexed = new.indexes.text.iter().all(|index| old.indexes.text.contains(index))
+    let indexed = new.indexes.key == old.indexes.key
+        && new.indexes.text.iter().all(|index| old.indexes.text.contains(index))
         && new.indexes.vectors.iter().all(|index| old.indexes.vectors.contains(index));
     let (was, is) = (infino_superfile::arrow_schema(old)?, infino_superfile::arrow_schema(new)?);
     let mut columns = new.columns.iter().zip(is.fields());

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use arrow::array::BooleanArray;
+use arrow::compute;
+use futures::{StreamExt, stream};
 use infino_format::DocSet;
 use infino_format::record::Operation;
 use infino_format::schema::TableSchema;
@@ -14,6 +17,7 @@ use super::merge::{Merge, Open, Rows};
 use super::relocate::Places;
 use super::{CompactOptions, CompactReport, plan};
 use crate::evolve;
+use crate::fresh::FreshFile;
 use crate::ingest::build;
 use crate::query::files;
 use crate::{Table, TableError, mutate, writer};
@@ -53,27 +57,14 @@ async fn merge_group(
     group: &[Arc<Entry>],
     report: &mut CompactReport,
 ) -> Result<bool, TableError> {
-    let epoch = table.inner.log.current().head.epoch;
-    let (merged, places) = merge(table, &snapshot.schema, group).await?;
-    let dead: u64 = group.iter().map(|entry| entry.deleted_rows()).sum();
-    let added = usize::from(merged.is_some());
-    let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
-    for entry in group {
-        change = change.remove(entry.summary.id);
-    }
-    change = change.relocating(relocation(group, places, merged.as_ref()));
-    let bytes = merged.as_ref().map_or(0, |summary| summary.file_len);
-    if let Some(summary) = merged {
-        change = change.add(summary);
-    }
-    match writer::publish(table, change).await {
-        Ok(_) => {
+    match replace(table, snapshot, group).await {
+        Ok(merged) => {
             report.groups += 1;
             report.superfiles_removed += group.len();
-            report.superfiles_added += added;
-            report.rows_reclaimed += dead;
+            report.superfiles_added += usize::from(merged.is_some());
+            report.rows_reclaimed += group.iter().map(|entry| entry.deleted_rows()).sum::<u64>();
             report.bytes_read += group.iter().map(|entry| entry.summary.file_len).sum::<u64>();
-            report.bytes_written += bytes;
+            report.bytes_written += merged.map_or(0, |summary| summary.file_len);
             Ok(true)
         }
         Err(error) if mutate::is_conflict(&error) => {
@@ -82,6 +73,29 @@ async fn merge_group(
         }
         Err(error) => Err(error),
     }
+}
+
+/// Puts one superfile in the place of `group`, or none if all of its rows are dead; which it put.
+pub(crate) async fn replace(
+    table: &Table,
+    snapshot: &Snapshot,
+    group: &[Arc<Entry>],
+) -> Result<Option<SuperfileSummary>, TableError> {
+    let mut group = group.to_vec();
+    group.sort_by_key(|entry| entry.summary.min_row_id);
+    let epoch = table.inner.log.current().head.epoch;
+    let (merged, places) = merge(table, &snapshot.schema, &group).await?;
+    let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
+    for entry in &group {
+        change = change.remove(entry.summary.id);
+    }
+    change = change.relocating(relocation(&group, places, merged.as_ref()));
+    if let Some(summary) = merged.clone() {
+        change = change.add(summary);
+    }
+    writer::publish(table, change).await?;
+    table.checkpoint_if_due().await;
+    Ok(merged)
 }
 
 fn relocation(
@@ -146,6 +160,17 @@ async fn live_rows(
 ) -> Result<(Rows, Places), TableError> {
     let mut keep = DocSet::full(entry.summary.row_count);
     keep.subtract(&files::dead(table, entry).await?);
+    if let Some(built) = &entry.built {
+        let mut at = 0;
+        let mut live = Vec::new();
+        for batch in FreshFile::of(built)?.batches()? {
+            let end = at + batch.num_rows() as u32;
+            let passes: BooleanArray = (at..end).map(|doc| Some(keep.contains(doc))).collect();
+            live.push(Ok(compute::filter_record_batch(&batch, &passes)?));
+            at = end;
+        }
+        return Ok((stream::iter(live).boxed(), Places::new(keep)));
+    }
     let file = table.file(entry).await?;
     let rows = evolve::scan_all(&file, schema, Some(&keep)).await?;
     Ok((rows, Places::new(keep)))

@@ -4,7 +4,7 @@
 
 pub mod background;
 mod checkpoint;
-mod compact;
+pub(crate) mod compact;
 mod merge;
 mod plan;
 mod relocate;
@@ -122,6 +122,7 @@ impl Table {
     /// # Errors
     /// As [`Table::optimize`].
     pub async fn maintain(&self, options: &MaintainOptions) -> Result<OptimizeReport, TableError> {
+        self.seal().await?;
         let compacted = self.compact(&options.compact).await?;
         self.checkpoint().await?;
         let collected = self.collect(options.keep).await?;

@@ -123,10 +123,11 @@ mod tests {
             text: Vec::new(),
             vectors: Vec::new(),
             sections: Vec::new(),
+            key: None,
         };
         let vector = Vector::Inline(Vec::new());
         let deletes = (dead > 0).then_some(Deletes { count: dead, vector });
-        Entry { summary: Arc::new(summary), deletes }
+        Entry { summary: Arc::new(summary), deletes, built: None }
     }
 
     fn check(
