@@ -1,7 +1,6 @@
 //! Work staged for one commit.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::{ArrayRef, Decimal128Array, RecordBatch};
 use arrow::compute;
@@ -9,13 +8,12 @@ use arrow::datatypes::SchemaRef;
 use infino_format::schema::TableSchema;
 use infino_format::{KeyDigest, RowId};
 use infino_manifest::Snapshot;
-use infino_storage::StorageError;
 use infino_superfile::KeyEncoder;
-use infino_wal::{Change, Committed, Resolved, WalError};
 
 use crate::ingest::{build, check};
 use crate::mutate::MergeSpec;
 use crate::mutate::stage::{Appended, Lane, Staged, Step};
+pub(crate) use crate::publish::publish;
 use crate::{RowFilter, Table, TableError, mutate};
 
 /// Stages appends, inserts, deletes, updates and upserts, and publishes all of them in one commit.
@@ -324,58 +322,6 @@ fn bounds_of(
         Some(encoder) => mutate::keys::bounds(schema, &encoder, batch),
         None => Ok(Vec::new()),
     }
-}
-
-/// Commits `change` and makes its snapshot current. An unclear outcome is resolved if storage answers at last.
-pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, TableError> {
-    let started = Instant::now();
-    let log = &table.inner.log;
-    let mut unclear = 0;
-    let committed = loop {
-        let commit = match log.commit(change.clone()).await {
-            Ok(committed) => break committed,
-            Err(WalError::Unknown(commit)) => commit,
-            Err(error) => return Err(error.into()),
-        };
-        match log.resolve(commit).await {
-            Ok(Resolved::Committed { version }) => {
-                let head = log.current().head;
-                break Committed { version, commit, head, replayed: false };
-            }
-            // It never happened and never will: it may be sent again.
-            Ok(Resolved::Absent) if unclear < UNCLEAR_MAX => unclear += 1,
-            Ok(Resolved::Absent) => return Err(absent(table)),
-            Err(error) => {
-                tracing::warn!(%error, %commit, "what became of a commit is not known");
-                return Err(WalError::Unknown(commit).into());
-            }
-        }
-    };
-    let known = table.snapshot();
-    if committed.head.version > known.version {
-        let inner = &table.inner;
-        let next = async {
-            let next = known.advance(&*inner.store, &inner.root, &committed.head).await?;
-            crate::fresh::show(inner, next).await
-        };
-        match next.await {
-            Ok(next) => drop(inner.publish(next, started)),
-            // The commit is durable, so this is no error of it; the next pin reads the head again.
-            Err(error) => tracing::warn!(%error, "reading the version just committed failed"),
-        }
-    }
-    Ok(committed)
-}
-
-/// How often a commit is sent again that storage gave no clear answer to and that did not happen.
-const UNCLEAR_MAX: u32 = 4;
-
-fn absent(table: &Table) -> TableError {
-    TableError::Storage(StorageError::Unavailable {
-        path: table.inner.path("head"),
-        operation: "swap",
-        problem: "it gave no clear answer again and again; nothing was committed".to_owned(),
-    })
 }
 
 /// `batch` with `ids` as its first column.

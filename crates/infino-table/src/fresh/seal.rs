@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use infino_manifest::Entry;
 
-use crate::maintain::{compact, plan};
+use crate::maintain::compact;
 use crate::{Table, TableError};
 
 /// Lots of fresh rows at which they are sealed whatever their size: each is a file that every query looks into.
 const LOTS_MAX: usize = 128;
+
+/// Living rows of a superfile that sealing writes.
+const ROWS_MAX: u64 = 1_000_000;
 
 /// What sealing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,7 +42,7 @@ impl Table {
         let mut rows = 0;
         for entry in fresh {
             rows += entry.live_rows();
-            if groups.is_empty() || rows > plan::ROWS_TARGET {
+            if groups.is_empty() || rows > ROWS_MAX {
                 groups.push(Vec::new());
                 rows = entry.live_rows();
             }
@@ -48,10 +51,10 @@ impl Table {
         let mut report = SealReport::default();
         for group in groups {
             match compact::replace(self, &snapshot, &group).await {
-                Ok(added) => {
+                Ok(merged) => {
                     report.lots += group.len();
                     report.rows += group.iter().map(|entry| entry.live_rows()).sum::<u64>();
-                    report.superfiles += added;
+                    report.superfiles += usize::from(merged.is_some());
                 }
                 Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(error),

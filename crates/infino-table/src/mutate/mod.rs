@@ -12,6 +12,7 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use infino_format::{DocSet, RowId};
 use infino_manifest::{Entry, Snapshot};
+use infino_wal::WalError;
 
 use crate::query::files;
 use crate::{RowFilter, Table, TableError};
@@ -111,4 +112,28 @@ pub(crate) async fn row_ids(table: &Table, targets: &[Target]) -> Result<Vec<Row
     }
     ids.sort_unstable();
     Ok(ids)
+}
+
+/// Runs `attempt` until it does not conflict, refreshing in between.
+pub(crate) async fn with_retries<T, F>(
+    table: &Table,
+    mut attempt: impl FnMut(Arc<Snapshot>) -> F,
+) -> Result<T, TableError>
+where
+    F: Future<Output = Result<T, TableError>>,
+{
+    let attempts = table.inner.options.mutation_attempts.max(1);
+    let mut snapshot = table.refresh().await?;
+    for _ in 1..attempts {
+        match attempt(snapshot).await {
+            Err(error) if error.is_conflict() => snapshot = table.refresh().await?,
+            other => return other,
+        }
+    }
+    match attempt(snapshot).await {
+        Err(TableError::Wal(source)) if matches!(source, WalError::Conflict(_)) => {
+            Err(TableError::Contention { attempts, source: Box::new(source) })
+        }
+        other => other,
+    }
 }

@@ -190,7 +190,7 @@ impl PredicateFilter {
         }
         let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
         let some = (among.len() < among.rows()).then_some(among);
-        let mut batches = Box::pin(file.scan(Some(&columns), some).await?);
+        let mut batches = infino_table::evolve::scan(file, &self.schema, &columns, some).await?;
         let mut words = vec![0u64; among.rows().div_ceil(64) as usize];
         let mut docs = among.iter();
         while let Some(batch) = batches.try_next().await? {
