@@ -54,6 +54,13 @@ impl IndexSpec {
         self
     }
 
+    /// Declares the columns whose values together are unique: no two rows share them, and rows can be upserted by them.
+    #[must_use]
+    pub fn key(mut self, columns: &[&str]) -> Self {
+        self.indexes.key = columns.iter().map(|&column| column.to_owned()).collect();
+        self
+    }
+
     /// Indexes a column of `dim` floats for nearest-neighbour search.
     #[must_use]
     pub fn vector(self, column: &str, dim: usize, metric: Metric) -> Self {

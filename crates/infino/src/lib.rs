@@ -46,10 +46,15 @@ pub use datafusion;
 pub use connection::{ConnectOptions, Connection, connect, connect_with};
 pub use error::{Error, ErrorKind};
 pub use index_spec::IndexSpec;
-pub use infino_format::schema::{Metric, RerankCodec};
+pub use infino_format::record::Operation;
+pub use infino_format::schema::{IndexSet, Metric, RerankCodec, TextIndex, VectorIndex};
+pub use infino_manifest::VersionInfo;
 pub use infino_table::query::{Fusion, FusionMethod};
-pub use infino_table::writer::Receipt;
-pub use infino_table::{MutationStats, OptimizeReport, ReadConsistency};
+pub use infino_table::{
+    AlterReport, BackgroundOptions, BackgroundStatus, CompactOptions, CompactReport,
+    MaintainOptions, Maintenance, Matched, MergeSpec, MutationStats, NotMatched, OptimizeReport,
+    ReadConsistency, Receipt, SchemaChange, SealReport,
+};
 pub use predicate::Predicate;
 pub use search::Search;
 pub use sql::SqlQuery;

@@ -5,9 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{concat_batches, lexsort_to_indices, take_record_batch};
-use arrow::datatypes::Decimal128Type;
+use arrow::datatypes::{Decimal128Type, UInt64Type};
 use async_trait::async_trait;
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::ScalarValue;
@@ -193,6 +193,31 @@ async fn collected(state: SessionState, plan: LogicalPlan) -> Result<RecordBatch
     let schema = rows.schema();
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     Ok(concat_batches(&schema, &batches)?)
+}
+
+/// The `UPDATE` that sets columns of a table to expressions.
+pub(crate) fn update_statement(
+    table: &str,
+    predicate: &str,
+    assignments: &[(&str, &str)],
+) -> Result<String, Error> {
+    if assignments.is_empty() {
+        return Err(Error::invalid("an update sets at least one column"));
+    }
+    let quoted = |name: &str| Ident::with_quote('"', name.replace('"', "\"\"")).to_string();
+    let sets = assignments.iter().map(|(column, value)| format!("{} = ({value})", quoted(column)));
+    let sets = sets.collect::<Vec<_>>().join(", ");
+    Ok(format!("UPDATE {} SET {sets} WHERE ({predicate})", quoted(table)))
+}
+
+/// The count that a statement which changed rows gives.
+pub(crate) fn count_of(answer: &[RecordBatch]) -> Result<u64, Error> {
+    let column = answer.first().and_then(|batch| batch.column_by_name("count"));
+    let count = column.and_then(|column| column.as_primitive_opt::<UInt64Type>());
+    match count {
+        Some(count) if count.len() == 1 => Ok(count.value(0)),
+        _ => Err(Error::invalid("the statement changed no rows")),
+    }
 }
 
 /// Rows by their ids, ascending and each once.

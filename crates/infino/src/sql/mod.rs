@@ -38,6 +38,7 @@ mod source;
 mod statement;
 mod statistics;
 
+pub(crate) use dml::{count_of, update_statement};
 pub(crate) use row_sets::RowSets;
 pub use session::SqlQuery;
 pub(crate) use session::base_state;

@@ -1,13 +1,17 @@
 //! The handle on a table that users hold.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod maintain;
+mod versions;
+mod write;
 
-use arrow::array::RecordBatch;
+pub use write::Writer;
+
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
+use infino_format::schema::IndexSet;
 use infino_manifest::Snapshot;
-use infino_table::writer::Receipt;
-use infino_table::{Fusion, MutationStats, OptimizeReport, RowFilter, Table};
+use infino_table::{Fusion, RowFilter, Table};
 
 use crate::search::{Question, Search};
 use crate::sql::filter::PredicateFilter;
@@ -23,12 +27,6 @@ pub struct Supertable {
     table: Table,
     /// The version this handle reads, if it is not the newest.
     pinned: Option<Arc<Snapshot>>,
-}
-
-/// Stages rows and publishes all of them in one commit.
-#[derive(Debug)]
-pub struct Writer {
-    inner: infino_table::Writer,
 }
 
 impl Supertable {
@@ -52,51 +50,12 @@ impl Supertable {
         }
     }
 
-    /// Adds the rows of a batch, in one commit; columns are matched by name, row ids are given.
-    ///
-    /// # Errors
-    /// `Invalid` naming the column that does not fit, and nothing is added.
-    pub async fn append(&self, rows: impl Into<RecordBatch>) -> Result<Receipt, Error> {
-        let mut writer = self.writer()?;
-        writer.append(&rows.into()).await?;
-        writer.commit().await
-    }
-
-    /// A writer for many batches in one commit.
-    ///
-    /// # Errors
-    /// `Invalid` on a handle that reads an older version.
-    pub fn writer(&self) -> Result<Writer, Error> {
-        self.refuse_pinned("write")?;
-        Ok(Writer { inner: self.table.writer() })
-    }
-
-    /// Takes out every row that `predicate` holds for, in one commit.
-    ///
-    /// # Errors
-    /// `Invalid` if the predicate does not fit the table or matches more rows than allowed; `Conflict` if other writers
-    /// kept changing the same rows.
-    pub async fn delete(&self, predicate: impl Into<Predicate>) -> Result<MutationStats, Error> {
-        self.refuse_pinned("delete")?;
-        let snapshot = self.table.refresh().await?;
-        let filter = self.filter(&snapshot, predicate.into())?;
-        Ok(self.table.delete(filter).await?)
-    }
-
-    /// Replaces every row that `predicate` holds for by one of `rows`, in the order of their ids, in one commit; a replaced
-    /// row keeps its `_id`.
-    ///
-    /// # Errors
-    /// `Invalid` unless as many rows are given as match; otherwise as [`Supertable::delete`].
-    pub async fn update(
-        &self,
-        predicate: impl Into<Predicate>,
-        rows: impl Into<RecordBatch>,
-    ) -> Result<MutationStats, Error> {
-        self.refuse_pinned("update")?;
-        let snapshot = self.table.refresh().await?;
-        let filter = self.filter(&snapshot, predicate.into())?;
-        Ok(self.table.update(filter, &rows.into()).await?)
+    /// What is indexed, and how.
+    pub fn indexes(&self) -> IndexSet {
+        match &self.pinned {
+            Some(snapshot) => snapshot.schema.indexes.clone(),
+            None => self.table.snapshot().schema.indexes.clone(),
+        }
     }
 
     /// The `k` rows whose `column` best answers `query` by BM25, best first: `_id`, `score`, `columns`.
@@ -188,26 +147,6 @@ impl Supertable {
         Ok(live_rows(&snapshot))
     }
 
-    /// Merges small files, rewrites files with more than one deleted row in ten, shortens the log, and removes what no
-    /// version of the last hour needs.
-    ///
-    /// What was merged away goes once it can be told that no writer still counts on it: not in this run, in a later one.
-    ///
-    /// # Errors
-    /// `Unavailable` if storage keeps failing; what was done before stays.
-    pub async fn optimize(&self) -> Result<OptimizeReport, Error> {
-        self.optimize_keeping(Duration::from_secs(3600)).await
-    }
-
-    /// [`Supertable::optimize`], keeping what the versions of the last `keep` need.
-    ///
-    /// # Errors
-    /// As [`Supertable::optimize`].
-    pub async fn optimize_keeping(&self, keep: Duration) -> Result<OptimizeReport, Error> {
-        self.refuse_pinned("optimize")?;
-        Ok(self.table.optimize(keep).await?)
-    }
-
     /// Reads what was committed elsewhere since, and returns the version; for handles that do not look by themselves.
     ///
     /// # Errors
@@ -222,15 +161,6 @@ impl Supertable {
     /// `Unavailable` if storage keeps failing.
     pub async fn version(&self) -> Result<u64, Error> {
         Ok(self.pin().await?.version)
-    }
-
-    /// A handle that reads the table as it was at `version`, whatever is committed later.
-    ///
-    /// # Errors
-    /// `NotFound` if there is no such version, or it is no longer kept.
-    pub async fn at_version(&self, version: u64) -> Result<Self, Error> {
-        let snapshot = self.table.at_version(version).await?;
-        Ok(Self { pinned: Some(snapshot), ..self.clone() })
     }
 
     /// The superfiles of the version this handle reads: path in the store, bytes, rows, dead rows.
@@ -295,28 +225,4 @@ pub struct FileInfo {
     pub rows: u32,
     /// Rows that a delete or an update took out.
     pub dead_rows: u64,
-}
-
-impl Writer {
-    /// Makes the commit exactly-once: one whose token was committed before changes nothing.
-    #[must_use]
-    pub fn token(self, token: impl Into<String>) -> Self {
-        Self { inner: self.inner.token(token) }
-    }
-
-    /// Stages the rows of a batch.
-    ///
-    /// # Errors
-    /// `Invalid` naming the column that does not fit; what was staged before stays staged.
-    pub async fn append(&mut self, rows: &RecordBatch) -> Result<(), Error> {
-        Ok(self.inner.append(rows).await?)
-    }
-
-    /// Makes everything staged durable and visible, at once.
-    ///
-    /// # Errors
-    /// As [`Supertable::append`].
-    pub async fn commit(self) -> Result<Receipt, Error> {
-        Ok(self.inner.commit().await?)
-    }
 }
