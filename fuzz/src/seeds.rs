@@ -144,6 +144,7 @@ fn manifest_parts() -> Vec<Seed> {
         segments: vec![SegmentRef { first: 6, last: 9, object: object("log/a.seg") }],
         ancestors: vec![checkpoint()],
         parts: vec![reference],
+        fresh: Vec::new(),
     };
     let list = list.build().expect("a small list").1;
     let container = avro::read_container("part", PART_SCHEMA, &part).expect("just built");
@@ -193,6 +194,7 @@ fn schema() -> TableSchema {
                 target_recall_millis: 950,
                 stored: true,
             }],
+            key: Vec::new(),
         },
         next_field_id: 301,
     }
@@ -240,6 +242,7 @@ fn summary(id: u128) -> SuperfileSummary {
             len: 1000,
             open_len: 64,
         }],
+        key: None,
     }
 }
 

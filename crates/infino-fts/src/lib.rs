@@ -41,7 +41,7 @@ mod search;
 mod stats;
 
 pub use analysis::Analyzer;
-pub use build::{BuildOptions, Built, FieldSummary, FtsBuilder};
+pub use build::{BuildOptions, Built, FieldSummary, FtsBuilder, RowMap, merge_sections};
 pub use error::FtsError;
 pub use highlight::{Fragment, FragmentOptions, Highlighter, Markup};
 pub use query::{Boolean, Operator, ParseOptions, Query, QueryError, parse_query};

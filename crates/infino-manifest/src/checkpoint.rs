@@ -55,7 +55,7 @@ pub async fn fold(
     let mut objects = Vec::new();
     let (segments, written) = segments(head);
     objects.extend(written);
-    let mut snapshot = snapshot.clone();
+    let mut snapshot = snapshot.base().clone();
     let corrupt = ManifestError::corrupt(root);
     let parts = write_parts(&mut snapshot, &standing, &mut objects).map_err(corrupt)?;
     let list = CheckpointList {
@@ -67,6 +67,11 @@ pub async fn fold(
         segments,
         ancestors,
         parts,
+        fresh: snapshot
+            .fresh
+            .values()
+            .map(|fresh| (fresh.rows.clone(), fresh.deletes.clone()))
+            .collect(),
     };
     let (checkpoint, bytes) = list.build().map_err(ManifestError::corrupt(root))?;
     objects.push((checkpoint.list.clone(), bytes));

@@ -1,9 +1,11 @@
 //! The superfiles of a snapshot.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use infino_format::part::PartRef;
-use infino_format::{Deletes, SuperfileId, SuperfileSummary};
+use infino_format::{Deletes, KeyFilter, SuperfileId, SuperfileSummary};
 
 /// A part lists at most this many superfiles,
 pub const PART_ENTRIES_MAX: usize = 1024;
@@ -17,6 +19,24 @@ pub struct Entry {
     pub summary: Arc<SuperfileSummary>,
     /// Its dead rows, if any.
     pub deletes: Option<Deletes>,
+    /// The file itself, if it stands in no object: fresh rows, as whoever shows them built them.
+    pub built: Option<Built>,
+}
+
+/// A superfile in memory, of a type that only who built it knows.
+#[derive(Clone)]
+pub struct Built(pub Arc<dyn Any + Send + Sync>);
+
+impl PartialEq for Built {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Built")
+    }
 }
 
 impl Entry {
@@ -45,6 +65,7 @@ impl Entry {
             + 64 * summary.sections.len()
             + centroids
             + terms
+            + summary.key.as_ref().map_or(0, KeyFilter::memory_bytes)
             + self.deletes.as_ref().map_or(0, |deletes| match &deletes.vector {
                 infino_format::tombstone::Vector::Inline(bytes) => bytes.len(),
                 infino_format::tombstone::Vector::Object(_) => 128,

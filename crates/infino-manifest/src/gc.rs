@@ -134,6 +134,8 @@ async fn reachable(place: Place<'_>, head: &Head) -> Result<HashSet<String>, Man
         let oldest = checkpoint.version < floor || list.ancestors.is_empty();
         if oldest {
             // The snapshot that the oldest kept versions are replayed from.
+            let deletes = list.fresh.iter().filter_map(|(_, deletes)| deletes.as_ref());
+            deletes.filter_map(|d| d.object()).for_each(|object| name(&mut named, object));
             let objects = list.parts.iter().map(|part| part.object.clone()).collect();
             for (part, bytes) in list.parts.iter().zip(place.get_all(objects).await?) {
                 let entries = part.entries(&bytes);

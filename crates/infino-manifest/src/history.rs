@@ -122,6 +122,7 @@ pub async fn as_of_time(
 ///
 /// The superfiles that `old` names are there for as long as that version is kept, and one epoch longer.
 pub fn restore(now: &Snapshot, old: &Snapshot) -> Vec<Action> {
+    let (now, old) = (now.base(), old.base());
     let mut actions = Vec::new();
     if now.schema != old.schema {
         actions.push(Action::ChangeSchema((*old.schema).clone()));
@@ -139,6 +140,15 @@ pub fn restore(now: &Snapshot, old: &Snapshot) -> Vec<Action> {
         actions.push(Action::AddSuperfile((*was.summary).clone()));
         if let Some(deletes) = was.deletes.clone() {
             actions.push(Action::SetDeletes { superfile: was.id(), deletes });
+        }
+    }
+    for (id, _) in now.fresh.iter().filter(|(id, fresh)| old.fresh.get(id) != Some(fresh)) {
+        actions.push(Action::RemoveSuperfile(*id));
+    }
+    for (id, was) in old.fresh.iter().filter(|(id, was)| now.fresh.get(id) != Some(was)) {
+        actions.push(Action::AddFresh(was.rows.clone()));
+        if let Some(deletes) = was.deletes.clone() {
+            actions.push(Action::SetDeletes { superfile: *id, deletes });
         }
     }
     for key in now.properties.keys().filter(|key| !old.properties.contains_key(*key)) {

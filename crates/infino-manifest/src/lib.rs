@@ -13,6 +13,7 @@ pub mod checkpoint;
 pub mod deletes;
 pub mod entry;
 pub mod error;
+pub mod fresh;
 pub mod gc;
 pub mod history;
 pub mod prune;
@@ -21,6 +22,7 @@ pub mod snapshot;
 mod read;
 
 pub use apply::apply;
-pub use entry::{Entries, Entry};
+pub use entry::{Built, Entries, Entry};
 pub use error::ManifestError;
+pub use fresh::Fresh;
 pub use snapshot::Snapshot;

@@ -7,12 +7,14 @@
 //! |---|---|
 //! | rows in | [`writer`], then `ingest` |
 //! | a search | `query::text`, `query::vector`, `query::hybrid` |
-//! | a delete or an update | `mutate` |
+//! | a delete, an update, an upsert | `mutate` |
+//! | rows that are searchable at once | `fresh` |
 //! | compaction and garbage | `maintain` |
 #![forbid(unsafe_code)]
 
 pub mod error;
 pub mod filter;
+mod fresh;
 mod ingest;
 pub mod maintain;
 pub mod mutate;
@@ -24,10 +26,11 @@ pub mod writer;
 
 pub use error::TableError;
 pub use filter::RowFilter;
+pub use fresh::SealReport;
 pub use maintain::OptimizeReport;
-pub use mutate::MutationStats;
+pub use mutate::{Matched, MergeSpec, MutationStats, NotMatched};
 pub use options::{ReadConsistency, TableOptions};
 pub use query::{Fusion, Hit};
 pub use runtime::Runtime;
 pub use table::Table;
-pub use writer::Writer;
+pub use writer::{Receipt, Writer};

@@ -31,6 +31,9 @@ pub struct TableOptions {
     pub mutation_rows_max: u64,
     /// Times a mutation is resolved anew after a conflict.
     pub mutation_attempts: u32,
+    /// Fresh rows are sealed in the background when they take this many bytes in the log; 0 leaves it to
+    /// [`Table::seal`](crate::Table::seal) and [`Table::optimize`](crate::Table::optimize).
+    pub seal_bytes: u64,
 }
 
 impl Default for TableOptions {
@@ -43,6 +46,7 @@ impl Default for TableOptions {
             open_files_bytes: 256 << 20,
             mutation_rows_max: 10_000_000,
             mutation_attempts: 10,
+            seal_bytes: 2 << 20,
         }
     }
 }

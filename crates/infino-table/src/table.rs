@@ -13,7 +13,7 @@ use infino_superfile::Superfile;
 use infino_wal::Log;
 
 use crate::ingest::mint::RowIdMint;
-use crate::{ReadConsistency, Runtime, TableError, TableOptions, Writer};
+use crate::{ReadConsistency, Runtime, TableError, TableOptions, Writer, fresh};
 
 /// A table in a folder of a store; cheap to clone, every clone shares one state.
 #[derive(Debug, Clone)]
@@ -34,6 +34,9 @@ pub(crate) struct Inner {
     current: Mutex<Current>,
     /// Held while the head is read, so that many queries that want a fresh snapshot share one read.
     refreshing: tokio::sync::Mutex<()>,
+    /// Rows that wait to be inserted.
+    pub(crate) inserts: fresh::Queue,
+    pub(crate) sealing: fresh::Sealing,
 }
 
 #[derive(Debug, Clone)]
@@ -80,14 +83,15 @@ impl Table {
         runtime: Runtime,
         options: TableOptions,
     ) -> Result<Self, TableError> {
-        let snapshot = Arc::new(Snapshot::load(&*store, root, &log.current().head).await?);
+        let snapshot = Snapshot::load(&*store, root, &log.current().head).await?;
         let files = moka::future::Cache::builder()
             .max_capacity(options.open_files_bytes)
             .weigher(|_, file: &Arc<Superfile>| {
                 u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX)
             })
             .build();
-        Ok(Self {
+        let empty = Arc::new(Snapshot::empty(snapshot.table));
+        let table = Self {
             inner: Arc::new(Inner {
                 store,
                 root: root.to_owned(),
@@ -96,10 +100,16 @@ impl Table {
                 options,
                 mint: RowIdMint::default(),
                 files,
-                current: Mutex::new(Current { snapshot, checked: Instant::now() }),
+                current: Mutex::new(Current { snapshot: empty, checked: Instant::now() }),
                 refreshing: tokio::sync::Mutex::new(()),
+                inserts: fresh::Queue::default(),
+                sealing: fresh::Sealing::default(),
             }),
-        })
+        };
+        let checked = Instant::now();
+        let shown = fresh::show(&table.inner, snapshot).await?;
+        table.inner.publish(shown, checked);
+        Ok(table)
     }
 
     /// The columns of the user, without `_id`.
@@ -112,7 +122,7 @@ impl Table {
 
     /// The newest snapshot this handle has seen; no read.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.inner.current.lock().expect("no panic while held").snapshot.clone()
+        self.inner.current_snapshot()
     }
 
     /// The snapshot a query runs on, as fresh as [`TableOptions::consistency`] asks.
@@ -150,7 +160,8 @@ impl Table {
         let snapshot = if head.version == known.version {
             known
         } else {
-            Arc::new(known.advance(&*self.inner.store, &self.inner.root, &head).await?)
+            let next = known.advance(&*self.inner.store, &self.inner.root, &head).await?;
+            fresh::show(&self.inner, next).await?
         };
         Ok(self.inner.publish(snapshot, started))
     }
@@ -168,7 +179,7 @@ impl Table {
         let head = self.inner.log.refresh().await?.head;
         let snapshot =
             history::as_of_version(&*self.inner.store, &self.inner.root, &head, version).await?;
-        Ok(Arc::new(snapshot))
+        fresh::show(&self.inner, snapshot).await
     }
 
     /// An open superfile of a snapshot; opening it costs one round of reads, once.
@@ -214,6 +225,10 @@ impl Table {
 }
 
 impl Inner {
+    pub(crate) fn current_snapshot(&self) -> Arc<Snapshot> {
+        self.current.lock().expect("no panic while held").snapshot.clone()
+    }
+
     pub(crate) fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.root)
     }
@@ -223,6 +238,9 @@ impl Inner {
     }
 
     pub(crate) async fn file(&self, entry: &Entry) -> Result<Arc<Superfile>, TableError> {
+        if let Some(built) = &entry.built {
+            return Ok(fresh::FreshFile::of(built)?.file.clone());
+        }
         let id = entry.summary.id;
         if let Some(file) = self.files.get(&id).await {
             return Ok(file);

@@ -217,6 +217,20 @@ impl Matcher<'_> {
         b.and_then(|b| self.rows[i].get(b)).map_or(usize::MAX, |&distance| distance.into())
     }
 
+    /// No term that shares at least so many bytes with the one tested last is in the set.
+    pub(crate) fn dead(&self) -> usize {
+        self.dead
+    }
+
+    /// How many bytes of `prefix`, which shares `shared` with the one asked for before, rule out whatever begins with them;
+    /// `None` if a term that begins with `prefix` may be in the set.
+    pub(crate) fn ruled_out(&mut self, prefix: &[u8], shared: usize) -> Option<usize> {
+        match self.pattern {
+            Pattern::Fuzzy(fuzzy) => (!self.advance(fuzzy, prefix, shared)).then_some(self.dead),
+            _ => (!self.may_begin(prefix)).then_some(prefix.len()),
+        }
+    }
+
     /// Whether some term that begins with `prefix` may be in the set.
     pub(crate) fn may_begin(&mut self, prefix: &[u8]) -> bool {
         match self.pattern {

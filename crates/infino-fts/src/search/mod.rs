@@ -9,7 +9,7 @@ mod conjunction;
 mod dis_max;
 mod disjunction;
 mod eval;
-mod load;
+pub(crate) mod load;
 mod phrase;
 mod scratch;
 mod shape;

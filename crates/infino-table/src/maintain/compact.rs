@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use arrow::array::BooleanArray;
+use arrow::compute;
+use futures::{StreamExt, TryStreamExt, stream};
 use infino_format::DocSet;
 use infino_format::record::Operation;
 use infino_format::schema::TableSchema;
 use infino_format::summary::SuperfileSummary;
-use infino_manifest::Entry;
+use infino_manifest::{Entry, Snapshot};
 use infino_superfile::SuperfileBuilder;
 use infino_wal::{Change, Relocation};
 
 use super::merge::{Merge, Rows};
 use super::relocate::Places;
 use super::{OptimizeReport, plan};
+use crate::fresh::FreshFile;
 use crate::ingest::build;
 use crate::query::files;
-use crate::{Table, TableError, mutate, writer};
+use crate::{Table, TableError, writer};
 
 /// Merges every group that [`plan::groups`] finds, one commit a group.
 ///
@@ -26,29 +29,40 @@ pub(super) async fn run(table: &Table) -> Result<OptimizeReport, TableError> {
     let snapshot = table.refresh().await?;
     let mut report = OptimizeReport::default();
     for group in plan::groups(&snapshot) {
-        let epoch = table.inner.log.current().head.epoch;
-        let (merged, places) = merge(table, &snapshot.schema, &group).await?;
-        let dead: u64 = group.iter().map(|entry| entry.deleted_rows()).sum();
-        let added = usize::from(merged.is_some());
-        let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
-        for entry in &group {
-            change = change.remove(entry.summary.id);
-        }
-        change = change.relocating(relocation(&group, places, merged.as_ref()));
-        if let Some(summary) = merged {
-            change = change.add(summary);
-        }
-        match writer::publish(table, change).await {
-            Ok(_) => {
+        match replace(table, &snapshot, &group).await {
+            Ok(added) => {
                 report.superfiles_removed += group.len();
                 report.superfiles_added += added;
-                report.rows_reclaimed += dead;
+                report.rows_reclaimed +=
+                    group.iter().map(|entry| entry.deleted_rows()).sum::<u64>();
             }
-            Err(error) if mutate::is_conflict(&error) => report.groups_skipped += 1,
+            Err(error) if error.is_conflict() => report.groups_skipped += 1,
             Err(error) => return Err(error),
         }
     }
     Ok(report)
+}
+
+/// Puts one superfile in the place of `group`, or none if all of its rows are dead; how many it put.
+pub(crate) async fn replace(
+    table: &Table,
+    snapshot: &Snapshot,
+    group: &[Arc<Entry>],
+) -> Result<usize, TableError> {
+    let epoch = table.inner.log.current().head.epoch;
+    let (merged, places) = merge(table, &snapshot.schema, group).await?;
+    let added = usize::from(merged.is_some());
+    let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
+    for entry in group {
+        change = change.remove(entry.summary.id);
+    }
+    change = change.relocating(relocation(group, places, merged.as_ref()));
+    if let Some(summary) = merged {
+        change = change.add(summary);
+    }
+    writer::publish(table, change).await?;
+    table.checkpoint_if_due().await;
+    Ok(added)
 }
 
 fn relocation(
@@ -106,6 +120,17 @@ async fn merge(
 async fn live_rows(table: &Table, entry: &Arc<Entry>) -> Result<(Rows, Places), TableError> {
     let mut keep = DocSet::full(entry.summary.row_count);
     keep.subtract(&files::dead(table, entry).await?);
+    if let Some(built) = &entry.built {
+        let mut at = 0;
+        let mut live = Vec::new();
+        for batch in FreshFile::of(built)?.batches()? {
+            let end = at + batch.num_rows() as u32;
+            let passes: BooleanArray = (at..end).map(|doc| Some(keep.contains(doc))).collect();
+            live.push(Ok(compute::filter_record_batch(&batch, &passes)?));
+            at = end;
+        }
+        return Ok((stream::iter(live).boxed(), Places::new(keep)));
+    }
     let file = table.file(entry).await?;
     let rows = file.scan(None, Some(&keep)).await?;
     Ok((rows.map_err(TableError::from).boxed(), Places::new(keep)))

@@ -1,9 +1,9 @@
 //! Keeping a table in shape: fewer, fuller files; a short log; no garbage.
 
 mod checkpoint;
-mod compact;
+pub(crate) mod compact;
 mod merge;
-mod plan;
+pub(crate) mod plan;
 mod relocate;
 
 use std::time::Duration;
@@ -44,6 +44,7 @@ impl Table {
     /// # Errors
     /// Storage and build errors; what was committed before stays.
     pub async fn optimize(&self, keep: Duration) -> Result<OptimizeReport, TableError> {
+        self.seal().await?;
         let mut report = compact::run(self).await?;
         self.checkpoint().await?;
         let inner = &self.inner;

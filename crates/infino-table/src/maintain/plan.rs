@@ -5,7 +5,7 @@ use std::sync::Arc;
 use infino_manifest::{Entry, Snapshot};
 
 /// Rows of a full superfile; files of at least half of it are left alone unless many of their rows are dead.
-pub(super) const ROWS_TARGET: u64 = 1_000_000;
+pub(crate) const ROWS_TARGET: u64 = 1_000_000;
 /// Bytes of a full superfile.
 pub(super) const BYTES_TARGET: u64 = 1 << 30;
 /// A file with more than one dead row in this many is rewritten.
