@@ -36,7 +36,8 @@ impl Metric {
 pub struct TextIndex {
     /// The column.
     pub column: String,
-    /// Name and version of the analyzer, as `infino-fts` knows it: `standard-v1`, `english-v1`, `keyword-v1`.
+    /// Name and version of the analyzer, as `infino-fts` knows it: `standard-v1`, `english-v1`, `keyword-v1`; or the
+    /// description of one, `title-v1: words | fold | stem(german)`.
     pub analyzer: String,
     /// Whether positions are kept, which phrase queries need.
     pub positions: bool,

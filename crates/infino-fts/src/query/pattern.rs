@@ -380,6 +380,41 @@ mod tests {
 
     proptest! {
         #[test]
+        fn expressions_and_ranges_test_terms_in_a_row_as_alone(
+            expression in "([ab]|é|\\.|\\[\\^a\\]|\\(a\\|b\\)){1,4}[*+?]?[ab]{0,2}",
+            ends in ("[abé]{0,2}", "[abé]{0,3}"),
+            terms in prop::collection::btree_set("[abé]{0,5}", 1..40),
+        ) {
+            let (from, to) = (ends.0.into_bytes(), ends.1.into_bytes());
+            let patterns = [
+                Pattern::Regex(Automaton::new(&expression, false).unwrap()),
+                Pattern::Range(Bound::Included(from.clone()), Bound::Excluded(to.clone())),
+                Pattern::Range(Bound::Excluded(from), Bound::Included(to)),
+            ];
+            for pattern in patterns {
+                let (from, to) = pattern.span();
+                let mut matcher = pattern.matcher();
+                let mut before = String::new();
+                for term in &terms {
+                    let same = before.bytes().zip(term.bytes());
+                    let shared = same.take_while(|(a, b)| a == b).count();
+                    let alone = pattern.matcher().accepts(term.as_bytes(), 0);
+                    prop_assert_eq!(matcher.accepts(term.as_bytes(), shared), alone, "{}", term);
+                    if alone {
+                        prop_assert!(term.as_bytes() >= &from[..], "{} from {:?}", term, from);
+                        prop_assert!(to.as_ref().is_none_or(|to| term.as_bytes() < &to[..]));
+                        for end in 0..=term.len() {
+                            prop_assert!(pattern.matcher().may_begin(&term.as_bytes()[..end]));
+                        }
+                    }
+                    before.clone_from(term);
+                }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
         fn fuzzy_is_edit_distance(
             word in "[abé]{0,6}",
             terms in prop::collection::btree_set("[abé]{0,7}", 1..40),
