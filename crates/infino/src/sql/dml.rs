@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{concat_batches, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{Decimal128Type, UInt64Type};
 use async_trait::async_trait;

@@ -20,6 +20,9 @@
 //! # }
 //! ```
 
+mod table;
+mod writer;
+
 use std::future::Future;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -32,8 +35,9 @@ use tokio::runtime::{Builder, Runtime};
 use crate::supertable::FileInfo;
 use crate::{
     ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
-    Receipt,
+    Receipt, TextMode,
 };
+pub use writer::Writer;
 
 /// Runs futures to their end on threads of its own.
 #[derive(Debug, Clone)]
@@ -107,14 +111,6 @@ pub struct Connection {
 #[derive(Debug, Clone)]
 pub struct Supertable {
     inner: crate::Supertable,
-    driver: Driver,
-}
-
-/// [`crate::Writer`].
-#[derive(Debug)]
-pub struct Writer {
-    /// Away while an append runs.
-    inner: Option<crate::Writer>,
     driver: Driver,
 }
 
@@ -222,7 +218,7 @@ impl Supertable {
     /// # Errors
     /// As there.
     pub fn writer(&self) -> Result<Writer, Error> {
-        Ok(Writer { inner: Some(self.inner.writer()?), driver: self.driver.clone() })
+        Ok(Writer::new(self.inner.writer()?, self.driver.clone()))
     }
 
     /// [`crate::Supertable::delete`].
@@ -361,47 +357,6 @@ impl Supertable {
     }
 }
 
-impl Writer {
-    /// [`crate::Writer::token`].
-    #[must_use]
-    pub fn token(self, token: impl Into<String>) -> Self {
-        let token = token.into();
-        let inner = self.inner.map(|inner| inner.token(token));
-        Self { inner, driver: self.driver }
-    }
-
-    /// [`crate::Writer::append`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn append(&mut self, rows: &RecordBatch) -> Result<(), Error> {
-        let mut inner = self.inner.take().ok_or_else(lost)?;
-        let rows = rows.clone();
-        // The writer comes back whether or not the rows were taken.
-        let append = async move {
-            let result = inner.append(&rows).await;
-            Ok((inner, result))
-        };
-        let (inner, result) = self.driver.run(append)?;
-        self.inner = Some(inner);
-        result
-    }
-
-    /// [`crate::Writer::commit`].
-    ///
-    /// # Errors
-    /// As there.
-    pub fn commit(self) -> Result<Receipt, Error> {
-        let inner = self.inner.ok_or_else(lost)?;
-        self.driver.run(async move { inner.commit().await })
-    }
-}
-
-/// The error of a writer whose last append ended early.
-fn lost() -> Error {
-    Error::new(ErrorKind::Internal, "the writer was lost when its last append ended early")
-}
-
 impl Search {
     /// [`crate::Search::filter`].
     pub fn filter(self, predicate: impl Into<Predicate>) -> Self {
@@ -421,6 +376,11 @@ impl Search {
     /// [`crate::Search::target_recall`].
     pub fn target_recall(self, recall: f32) -> Self {
         Self { inner: self.inner.target_recall(recall), ..self }
+    }
+
+    /// [`crate::Search::mode`].
+    pub fn mode(self, mode: TextMode) -> Self {
+        Self { inner: self.inner.mode(mode), ..self }
     }
 
     /// [`crate::Search::fusion`].
