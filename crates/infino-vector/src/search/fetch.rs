@@ -120,7 +120,7 @@ impl Search {
             return Ok(self.ask_lists(scan, wanted));
         }
         let candidates = scan.candidates;
-        let mut shortlist = candidates.finish();
+        let mut shortlist = candidates.finish(layout, &self.query);
         if layout.header.payload() == Payload::None {
             return Ok(Step::Done(shortlist.by_estimate(layout, self.query.within, self.k)));
         }
