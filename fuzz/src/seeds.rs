@@ -36,6 +36,8 @@ pub fn all() -> Vec<Seed> {
         ),
     };
     let rows: RoaringBitmap = [1, 5, 6, 7, 70_000].into();
+    let extra =
+        IvfSpec { extra_bits: 3, rerank: RerankCodec::None, ..IvfSpec::new(20, Metric::Cosine) };
     let mut seeds = vec![
         ("catalog", "seed-two", catalog.encode(7)),
         ("head", "seed-tail", head().encode().expect("a small head")),
@@ -46,6 +48,8 @@ pub fn all() -> Vec<Seed> {
         ("tombstone", "seed-deletes", encoded(|out| deletes().encode(out))),
         ("text_reader", "seed-two-fields", text_section()),
         ("vector_reader", "seed-sq8", vector_section()),
+        ("vector_reader", "seed-extra", vector_section_of(extra)),
+        ("vector_reader", "seed-bits", vector_section_of(IvfSpec::new(16, Metric::Hamming))),
         (
             "query_parser",
             "seed-all",
@@ -120,11 +124,20 @@ pub fn text_section() -> Vec<u8> {
 
 /// A section of 60 vectors of 16 floats in three lists.
 pub fn vector_section() -> Vec<u8> {
-    let spec = IvfSpec { nlist: Some(3), ..IvfSpec::new(16, Metric::L2) };
+    vector_section_of(IvfSpec::new(16, Metric::L2))
+}
+
+/// A section of 60 vectors in three lists.
+fn vector_section_of(spec: IvfSpec) -> Vec<u8> {
+    let (dim, bits) = (spec.dim, spec.metric == Metric::Hamming);
+    let spec = IvfSpec { nlist: Some(3), ..spec };
     let mut builder = IvfBuilder::new(spec, Default::default()).expect("a sound spec");
     let mut random = Random(1);
     for doc in 0..60 {
-        let vector: Vec<f32> = (0..16).map(|_| random.below(9) as f32 / 2.0 - 2.0).collect();
+        let mut vector: Vec<f32> = (0..dim).map(|_| random.below(9) as f32 / 2.0 - 2.0).collect();
+        if bits {
+            vector.iter_mut().for_each(|x| *x = f32::from(u8::from(*x > 0.0)));
+        }
         builder.push(doc * 2, &vector).expect("a sound vector");
     }
     builder.finish().expect("memory takes every write").0

@@ -15,8 +15,8 @@ const SHAPE_LEN: usize = 16;
 pub fn run(data: &[u8]) {
     let section = Bytes::copy_from_slice(data);
     if let Ok(index) = IvfIndex::resident(section.clone()) {
-        for params in params() {
-            check(&index, index.search_resident(&query(index.dim()), &params, None));
+        for (params, query) in searches(index.dim()) {
+            check(&index, index.search_resident(&query, &params, None));
         }
     }
     let shape = section.slice(..SHAPE_LEN.min(data.len()));
@@ -28,8 +28,8 @@ pub fn run(data: &[u8]) {
     if index.dim() > 256 || index.nlist() > 256 {
         return;
     }
-    for params in params() {
-        if let Ok(search) = index.search(&query(index.dim()), &params, None) {
+    for (params, query) in searches(index.dim()) {
+        if let Ok(search) = index.search(&query, &params, None) {
             check(&index, seal::feed(&sealed, search, true, ROUNDS_MAX));
         }
     }
@@ -47,6 +47,12 @@ fn check(index: &IvfIndex, answer: Result<Vec<Neighbor>, VectorError>) {
     if let Ok(hits) = answer {
         assert!(hits.len() <= index.len() as usize);
     }
+}
+
+/// Every kind of search, for floats and for bits.
+fn searches(dim: usize) -> impl Iterator<Item = (SearchParams, Vec<f32>)> {
+    let bits = |dim| query(dim).iter().map(|x| f32::from(u8::from(*x > 0.0))).collect();
+    params().into_iter().flat_map(move |params| [(params.clone(), query(dim)), (params, bits(dim))])
 }
 
 /// A query of `dim` floats.

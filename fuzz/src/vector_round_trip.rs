@@ -18,6 +18,10 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
     let dim = input.int_in_range(16..=24)?;
     let metric = *input.choose(&[Metric::L2, Metric::Cosine, Metric::InnerProduct])?;
     let rerank = *input.choose(&[RerankCodec::None, RerankCodec::Sq8Residual, RerankCodec::F32])?;
+    let extra_bits = match rerank {
+        RerankCodec::None => input.int_in_range(0..=7)?,
+        _ => 0,
+    };
     let nlist = match input.int_in_range(0..=6)? {
         0 => None,
         nlist => Some(nlist),
@@ -25,7 +29,7 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
     let tame = input.ratio(3u8, 4u8)?;
     let k = input.int_in_range(1..=50)?;
     let exact = input.arbitrary()?;
-    let spec = IvfSpec { rerank, nlist, ..IvfSpec::new(dim, metric) };
+    let spec = IvfSpec { rerank, extra_bits, nlist, ..IvfSpec::new(dim, metric) };
     let options = BuildOptions { threads: 0, ..BuildOptions::default() };
     let mut builder = IvfBuilder::new(spec, options).expect("a sound spec");
     let query = vector(input, dim, true)?;

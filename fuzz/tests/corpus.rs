@@ -1,6 +1,6 @@
 //! Runs every target on its seeds and on mutations of them, always the same ones; needs neither cargo-fuzz nor nightly.
 //!
-//! `FUZZ_ROUNDS` mutations of each seed are tried, by default [`ROUNDS`].
+//! `FUZZ_ROUNDS` mutations of each seed are tried, by default [`ROUNDS`]; `FUZZ_TARGET` names the one target to try.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -51,7 +51,11 @@ fn mutated(seed: &[u8], random: &mut Random) -> Vec<u8> {
 fn every_target_takes_its_seeds_and_mutations_of_them() {
     let rounds = std::env::var("FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok());
     let rounds = rounds.unwrap_or(ROUNDS);
+    let only = std::env::var("FUZZ_TARGET").ok();
     for (target, run) in TARGETS {
+        if only.as_ref().is_some_and(|only| only != target) {
+            continue;
+        }
         let mut random = Random(7);
         for (name, seed) in corpus(target) {
             run(&seed);

@@ -8,7 +8,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use infino_format::schema::Metric;
 use infino_format::{DocId, DocSet, FormatError};
-use rayon::prelude::*;
 
 use crate::kernel;
 use crate::layout::{Layout, ListBytes, verify_tail};
@@ -166,7 +165,8 @@ impl IvfIndex {
         self.search_counted(query, params, allowed).map(|(hits, _)| hits)
     }
 
-    /// Searches an index in memory for each of `queries`, vectors that follow each other, on the caller's rayon pool.
+    /// Searches an index in memory for each of `queries`, vectors that follow each other, on the caller's rayon pool;
+    /// queries near each other share what is in cache.
     ///
     /// # Errors
     /// As [`IvfIndex::search_resident`], and [`VectorError::Query`] if they are not whole vectors.
@@ -180,10 +180,9 @@ impl IvfIndex {
             let problem = format!("{} floats are not vectors of {}", queries.len(), self.dim());
             return Err(VectorError::query(problem));
         }
-        queries
-            .par_chunks_exact(self.dim())
-            .map(|query| self.search_resident(query, params, allowed))
-            .collect()
+        let resident = self.inner.resident.as_ref().ok_or(VectorError::NotResident)?;
+        let queries: Vec<&[f32]> = queries.chunks_exact(self.dim()).collect();
+        search::batch(&self.inner, resident, &queries, params, allowed)
     }
 
     /// [`IvfIndex::search_resident`], and what it went through.

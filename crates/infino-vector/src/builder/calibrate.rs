@@ -130,7 +130,7 @@ fn neighbours(
     for id in 0..layout.lists.len() {
         candidates.scan(layout, &query, id, &list(layout, codes, id)?, None);
     }
-    let mut near: Vec<Candidate> = candidates.finish().into_rows();
+    let mut near: Vec<Candidate> = candidates.finish(layout, &query).into_rows();
     near.retain(|candidate| candidate.position as usize != position);
     near.sort_unstable_by(|a, b| {
         a.estimate.total_cmp(&b.estimate).then(a.position.cmp(&b.position))

@@ -1,11 +1,11 @@
-//! Kernels for CPUs with AVX2, FMA and POPCNT.
+//! Kernels for CPUs with AVX2, FMA, BMI2 and POPCNT.
 
 use std::arch::x86_64::*;
 
 use super::scalar::{self, Bounding, LANES, TILE_LANES};
 use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_scan, scalar::check_tile};
 
-/// Proof that this CPU has AVX2, FMA and POPCNT; only [`Avx2::detect`] makes one.
+/// Proof that this CPU has AVX2, FMA, BMI2 and POPCNT; only [`Avx2::detect`] makes one.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
@@ -13,6 +13,7 @@ impl Avx2 {
     pub(crate) fn detect() -> Option<Self> {
         let has = is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("popcnt");
         has.then_some(Self(()))
     }
@@ -375,19 +376,55 @@ pub(crate) fn dot_extended(
     signs: &[u8],
     code: &[u8],
 ) -> f32 {
+    let bits = scalar::check_extended(query, centroid, signs, code);
     // SAFETY: the `Avx2` argument proves the CPU has it.
-    unsafe { dot_extended_inner(query, centroid, scale, signs, code) }
+    unsafe { dot_extended_inner(query, centroid, scale, signs, code, bits) }
 }
 
-#[target_feature(enable = "avx2,fma,popcnt")]
+#[target_feature(enable = "avx2,fma,bmi2")]
 fn dot_extended_inner(
     query: &[f32],
     centroid: &[u8],
     scale: f32,
     signs: &[u8],
     code: &[u8],
+    bits: usize,
 ) -> f32 {
-    scalar::dot_extended(query, centroid, scale, signs, code)
+    let mut sums = [_mm256_setzero_ps(); REGISTERS];
+    // A level in each byte.
+    let spread = 0x0101_0101_0101_0101 * ((1u64 << bits) - 1);
+    let (step, half) = (_mm256_set1_ps(scale), _mm256_set1_ps(0.5));
+    let each = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    let eights = query.chunks(8).zip(centroid.chunks(8));
+    let codes = signs.iter().zip(code.chunks_exact(bits));
+    for (at, ((query, centroid), (&signs, code))) in eights.zip(codes).enumerate() {
+        let (mut q, mut c, mut word) = ([0.0; 8], [0; 8], [0; 8]);
+        // Zeros past the end add nothing.
+        if let (Ok(query), Ok(centroid)) = (query.try_into(), centroid.try_into()) {
+            (q, c) = (query, centroid);
+        } else {
+            q[..query.len()].copy_from_slice(query);
+            c[..centroid.len()].copy_from_slice(centroid);
+        }
+        for (byte, &code) in word.iter_mut().zip(code) {
+            *byte = code;
+        }
+        let levels = _pdep_u64(u64::from_le_bytes(word), spread) as i64;
+        let levels = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(levels));
+        let set = _mm256_and_si256(_mm256_set1_epi32(i32::from(signs)), each);
+        let negative = _mm256_slli_epi32::<31>(_mm256_cmpeq_epi32(set, _mm256_setzero_si256()));
+        let y = _mm256_add_ps(_mm256_cvtepi32_ps(levels), half);
+        let y = _mm256_xor_ps(y, _mm256_castsi256_ps(negative));
+        let offset = _mm256_fnmadd_ps(step, signed(&c), floats(&q));
+        let sum = &mut sums[at % REGISTERS];
+        *sum = _mm256_fmadd_ps(offset, y, *sum);
+    }
+    let mut lanes = [0.0; LANES];
+    for (lanes, sum) in lanes.chunks_exact_mut(8).zip(sums) {
+        // SAFETY: 8 writable floats, and `storeu` asks for no alignment.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), sum) };
+    }
+    scalar::halve(&mut lanes)
 }
 
 pub(crate) fn hamming(_: Avx2, a: &[u8], b: &[u8]) -> u32 {

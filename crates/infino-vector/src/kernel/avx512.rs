@@ -2,12 +2,13 @@
 
 use std::arch::x86_64::*;
 
+use super::avx2::{self, Avx2};
 use super::scalar::{self, Bounding};
 use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_scan, scalar::check_tile};
 
 /// Proof that this CPU has what the kernels here need; only [`Avx512::detect`] makes one.
 #[derive(Clone, Copy)]
-pub(crate) struct Avx512(());
+pub(crate) struct Avx512(Avx2);
 
 impl Avx512 {
     pub(crate) fn detect() -> Option<Self> {
@@ -17,7 +18,7 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512vnni")
             && is_x86_feature_detected!("fma")
             && is_x86_feature_detected!("popcnt");
-        has.then_some(Self(()))
+        Avx2::detect().filter(|_| has).map(Self)
     }
 }
 
@@ -339,26 +340,14 @@ fn hadamard_inner(x: &mut [f32]) {
 }
 
 pub(crate) fn dot_extended(
-    _: Avx512,
+    Avx512(avx2): Avx512,
     query: &[f32],
     centroid: &[u8],
     scale: f32,
     signs: &[u8],
     code: &[u8],
 ) -> f32 {
-    // SAFETY: the `Avx512` argument proves the CPU has it.
-    unsafe { dot_extended_inner(query, centroid, scale, signs, code) }
-}
-
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma,popcnt")]
-fn dot_extended_inner(
-    query: &[f32],
-    centroid: &[u8],
-    scale: f32,
-    signs: &[u8],
-    code: &[u8],
-) -> f32 {
-    scalar::dot_extended(query, centroid, scale, signs, code)
+    avx2::dot_extended(avx2, query, centroid, scale, signs, code)
 }
 
 pub(crate) fn hamming(_: Avx512, a: &[u8], b: &[u8]) -> u32 {

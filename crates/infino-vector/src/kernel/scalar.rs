@@ -166,9 +166,7 @@ pub(crate) fn dot_extended(
     signs: &[u8],
     code: &[u8],
 ) -> f32 {
-    assert_eq!(query.len(), centroid.len(), "vectors of one index share a dimension");
-    assert_eq!(query.len().div_ceil(8), signs.len(), "a bit a dimension");
-    match code.len() / signs.len().max(1) {
+    match check_extended(query, centroid, signs, code) {
         1 => extended::<1>(query, centroid, scale, signs, code),
         2 => extended::<2>(query, centroid, scale, signs, code),
         3 => extended::<3>(query, centroid, scale, signs, code),
@@ -179,6 +177,15 @@ pub(crate) fn dot_extended(
     }
 }
 
+/// The bits a dimension of a code.
+pub(super) fn check_extended(query: &[f32], centroid: &[u8], signs: &[u8], code: &[u8]) -> usize {
+    assert_eq!(query.len(), centroid.len(), "vectors of one index share a dimension");
+    assert_eq!(query.len().div_ceil(8), signs.len(), "a bit a dimension");
+    let bits = code.len() / signs.len().max(1);
+    assert!((1..=7).contains(&bits) && code.len() == bits * signs.len(), "1 to 7 bits more");
+    bits
+}
+
 #[inline(always)]
 fn extended<const BITS: usize>(
     query: &[f32],
@@ -187,7 +194,6 @@ fn extended<const BITS: usize>(
     signs: &[u8],
     code: &[u8],
 ) -> f32 {
-    assert_eq!(code.len(), BITS * signs.len(), "as many bits a dimension in all rows");
     let mut sums = [0.0f32; LANES];
     let eights =
         query.chunks(8).zip(centroid.chunks(8)).zip(signs.iter().zip(code.chunks_exact(BITS)));

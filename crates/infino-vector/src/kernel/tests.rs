@@ -155,6 +155,60 @@ fn code_products_agree() {
     }
 }
 
+/// `cargo test --release -p infino-vector --lib -- --ignored --nocapture kernel_times`
+#[test]
+#[ignore = "it measures, and asserts nothing"]
+#[expect(clippy::print_stdout, reason = "what it measures is to be seen")]
+fn kernel_times() {
+    // Codes of 4,000 rows of 1,024 dimensions stay in the second cache.
+    let (code_len, blocks, rounds) = (128, 63, 300);
+    let mut random = SplitMix64::new(8, 1);
+    let codes = bytes(&mut random, code_len * BLOCK_ROWS * blocks);
+    let table: Vec<u8> = (0..code_len * 32).map(|_| random.below(64) as u8).collect();
+    let factors: Vec<u8> =
+        floats(&mut random, BLOCK_ROWS).into_iter().flat_map(f32::to_le_bytes).collect();
+    let bounding = Bounding { base: 0.3, error: 0.7, delta: 1.3e-4, total: 40_000, worst: 1.0 };
+    let mut least = [f64::INFINITY; 2];
+    for _ in 0..rounds {
+        macro_rules! run {
+            ($module:ident, $cpu:expr) => {{
+                let started = std::time::Instant::now();
+                let (mut sums, mut lowers, mut seen) = ([0; BLOCK_ROWS], [0.0; BLOCK_ROWS], 0);
+                for codes in codes.chunks_exact(code_len * BLOCK_ROWS) {
+                    $module::scan_block($cpu, codes, BLOCK_ROWS, &table, &mut sums);
+                    seen ^= $module::lower_bounds(
+                        $cpu,
+                        &sums,
+                        &factors,
+                        &factors,
+                        &bounding,
+                        &mut lowers,
+                    );
+                }
+                std::hint::black_box((seen, lowers));
+                started.elapsed().as_secs_f64() * 1e9 / (blocks * BLOCK_ROWS) as f64
+            }};
+        }
+        #[cfg(target_arch = "x86_64")]
+        {
+            if let Some(cpu) = avx2::Avx2::detect() {
+                least[0] = least[0].min(run!(avx2, cpu));
+            }
+            if let Some(cpu) = avx512::Avx512::detect() {
+                least[1] = least[1].min(run!(avx512, cpu));
+            }
+        }
+        #[cfg(target_arch = "aarch64")]
+        if let Some(cpu) = neon::Neon::detect() {
+            least[0] = least[0].min(run!(neon, cpu));
+        }
+    }
+    println!(
+        "ns a 1-bit code of 1024 dimensions: {:.2} at 128 or 256 bits, {:.2} at 512",
+        least[0], least[1]
+    );
+}
+
 #[test]
 fn transforms_agree() {
     let mut random = SplitMix64::new(6, 1);

@@ -73,3 +73,69 @@ impl Coarse {
         products
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use infino_format::schema::RerankCodec;
+
+    use super::super::route::{Nearness, Route, key};
+    use super::*;
+    use crate::layout::{Calibration, Header, ListEntry, Patience, ProbeOrder};
+    use crate::random::SplitMix64;
+
+    fn layout(metric: Metric, dim: usize, lists: usize, random: &mut SplitMix64) -> Layout {
+        let centroids: Vec<u8> = (0..lists * dim).map(|_| random.next() as u8).collect();
+        let list = |centroid: &[u8]| ListEntry {
+            rows: 1,
+            spread: 1.0,
+            kappa: 0.0,
+            step: 0.0,
+            scale: 0.01,
+            norm2: centroid.iter().map(|&c| 1e-4 * f32::from(c as i8).powi(2)).sum(),
+            first: 0,
+            offset: 0,
+        };
+        let header = Header {
+            metric,
+            rerank: RerankCodec::None,
+            extra_bits: 0,
+            dim,
+            rows: lists as u32,
+            doc_end: lists as u32,
+            seed: 1,
+            target_recall: 0.95,
+            order: ProbeOrder { mean: 0.0, spread: 0.1 },
+            calibration: Calibration::default(),
+            patience: Patience::default(),
+        };
+        let entries = centroids.chunks(dim).map(list).collect();
+        Layout::new(header, entries, Bytes::from(centroids))
+    }
+
+    #[test]
+    fn codes_find_the_lists_that_centroids_do() {
+        let (dim, lists, wanted) = (96, LISTS_MIN + 70, 20);
+        for metric in [Metric::L2, Metric::InnerProduct] {
+            let mut random = SplitMix64::new(3, 1);
+            let layout = layout(metric, dim, lists, &mut random);
+            for _ in 0..20 {
+                let query = (0..dim).map(|_| random.below(256) as f32 / 100.0 - 1.28).collect();
+                let query = Query::of_row(query);
+                let near = Nearness::new(&layout, &query);
+                let mut exact: Vec<u64> =
+                    (0..lists).map(|id| key(near.score(layout.header.order, id), id)).collect();
+                exact.sort_unstable();
+                let exact: Vec<u32> = exact[..wanted].iter().map(|&key| key as u32).collect();
+                let mut route = Route::new(&layout, &query, wanted);
+                let found = route.take(wanted).to_vec();
+                let same = found.iter().filter(|id| exact.contains(id)).count();
+                assert!(same >= wanted - 2, "{same} of {wanted}, {metric:?}");
+                let rest = route.take(lists).to_vec();
+                let mut all = [found, rest].concat();
+                all.sort_unstable();
+                assert!(all.into_iter().eq(0..lists as u32), "every list comes once");
+            }
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use infino_format::{DocId, DocSet, Fetch, FormatError, Step};
 
-use super::ranges::{Read, close_gaps, runs};
+use super::ranges::{RANGES_ENOUGH, RANGES_FEW, Read, close_gaps, runs};
 use super::rerank::Scorer;
 use super::route::Route;
 use super::scan::{Candidates, Shortlist};
@@ -34,6 +34,8 @@ pub struct Search {
     state: State,
     /// The ranges asked for last.
     asked: Vec<Range<u64>>,
+    /// Ranges of lists asked for.
+    lists_asked: usize,
 }
 
 enum State {
@@ -79,7 +81,7 @@ impl Search {
         let state = State::Start(plan);
         // Memory is set aside by `k`, and no more rows than there are can come.
         let k = params.k.min(inner.layout.header.rows as usize);
-        Ok(Self { inner, query, k, allowed, state, asked: Vec::new() })
+        Ok(Self { inner, query, k, allowed, state, asked: Vec::new(), lists_asked: 0 })
     }
 
     fn ask(&mut self, state: State, ranges: Vec<Range<u64>>) -> Step<Vec<Neighbor>> {
@@ -96,7 +98,9 @@ impl Search {
             in_place.iter().map(|&id| self.inner.layout.list_range(id as usize)).collect();
         let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
         scan.visited += ids.len();
-        self.ask(State::Lists { scan, ids }, close_gaps(ranges, bytes / 5))
+        let ranges = close_gaps(ranges, bytes / 5, RANGES_FEW);
+        self.lists_asked += ranges.len();
+        self.ask(State::Lists { scan, ids }, ranges)
     }
 
     fn scan(
@@ -120,7 +124,7 @@ impl Search {
             return Ok(self.ask_lists(scan, wanted));
         }
         let candidates = scan.candidates;
-        let mut shortlist = candidates.finish();
+        let mut shortlist = candidates.finish(layout, &self.query);
         if layout.header.payload() == Payload::None {
             return Ok(Step::Done(shortlist.by_estimate(layout, self.query.within, self.k)));
         }
@@ -173,7 +177,9 @@ impl Search {
             .into_iter()
             .map(|run| layout.group_range(run.start).start..layout.group_range(run.end - 1).end)
             .collect();
-        close_gaps(ranges, PAYLOAD_SPARE)
+        // Few lists leave room for more of these.
+        let few = RANGES_ENOUGH.saturating_sub(self.lists_asked).max(RANGES_FEW);
+        close_gaps(ranges, PAYLOAD_SPARE, few)
     }
 
     fn ask_positions(&mut self, positions: Positions) -> Step<Vec<Neighbor>> {
@@ -187,7 +193,7 @@ impl Search {
         if ranges.is_empty() {
             return Step::Done(Vec::new());
         }
-        self.ask(State::Positions(positions), close_gaps(ranges, positions.len()))
+        self.ask(State::Positions(positions), close_gaps(ranges, positions.len(), RANGES_FEW))
     }
 
     /// The rows allowed, and the group of positions that each is in.

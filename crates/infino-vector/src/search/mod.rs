@@ -17,7 +17,7 @@ pub(crate) mod stop;
 
 pub use fetch::Search;
 pub(crate) use query::Query;
-pub(crate) use resident::resident;
+pub(crate) use resident::{batch, resident};
 
 use infino_format::DocSet;
 

@@ -8,7 +8,9 @@ use infino_format::FormatError;
 use crate::layout::{Layout, verify_tail};
 
 /// Ranges of a round up to which gaps stay unread.
-const RANGES_FEW: usize = 8;
+pub(super) const RANGES_FEW: usize = 8;
+/// Ranges of a search that are few enough, if most are small.
+pub(super) const RANGES_ENOUGH: usize = 20;
 
 /// Ascending numbers, repeated or not, as runs.
 pub(super) fn runs(numbers: impl Iterator<Item = u32>) -> Vec<Range<u32>> {
@@ -23,15 +25,15 @@ pub(super) fn runs(numbers: impl Iterator<Item = u32>) -> Vec<Range<u32>> {
     runs
 }
 
-/// Ascending ranges with the smallest gaps closed: until few are left, or `spare` bytes are read in vain.
-pub(super) fn close_gaps(ranges: Vec<Range<u64>>, mut spare: u64) -> Vec<Range<u64>> {
+/// Ascending ranges with the smallest gaps closed: until no more than `few` are left, or `spare` bytes are read in vain.
+pub(super) fn close_gaps(ranges: Vec<Range<u64>>, mut spare: u64, few: usize) -> Vec<Range<u64>> {
     let gap = |i: usize| ranges[i + 1].start - ranges[i].end;
     let mut by_gap: Vec<usize> = (0..ranges.len().saturating_sub(1)).collect();
     by_gap.sort_by_key(|&i| (gap(i), i));
     let mut closed = vec![false; ranges.len()];
     let mut left = ranges.len();
     for i in by_gap {
-        if gap(i) > spare || (left <= RANGES_FEW && gap(i) > 0) {
+        if gap(i) > spare || (left <= few && gap(i) > 0) {
             break;
         }
         spare -= gap(i);
@@ -104,11 +106,11 @@ mod tests {
             gaps.iter().map(one).collect()
         };
         let few = ranges(&[0, 5, 0, 7]);
-        assert_eq!(close_gaps(few, 1000), [0..10, 15..35, 42..52], "only what touches");
+        assert_eq!(close_gaps(few, 1000, 8), [0..10, 15..35, 42..52], "only what touches");
         let many = ranges(&[0, 9, 1, 9, 9, 9, 9, 9, 9, 2, 9]);
-        assert_eq!(close_gaps(many.clone(), 1000).len(), RANGES_FEW);
-        assert_eq!(close_gaps(many.clone(), 3).len(), many.len() - 2);
-        assert_eq!(close_gaps(many.clone(), 0), many);
-        assert_eq!(close_gaps(Vec::new(), 9), []);
+        assert_eq!(close_gaps(many.clone(), 1000, 8).len(), 8);
+        assert_eq!(close_gaps(many.clone(), 3, 8).len(), many.len() - 2);
+        assert_eq!(close_gaps(many.clone(), 0, 8), many);
+        assert_eq!(close_gaps(Vec::new(), 9, 8), []);
     }
 }

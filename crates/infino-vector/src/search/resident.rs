@@ -1,6 +1,7 @@
 //! A search of a section in memory.
 
 use infino_format::DocSet;
+use rayon::prelude::*;
 
 use super::rerank::Scorer;
 use super::route::Route;
@@ -22,16 +23,32 @@ pub(crate) fn resident(
     params: &SearchParams,
     allowed: Option<&DocSet>,
 ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
-    let k = params.k.min(inner.layout.header.rows as usize);
-    let search = Run { inner, resident, query: Query::new(inner, query, params)?, k, allowed };
-    match Plan::new(&inner.layout, params, allowed) {
-        Plan::Nothing => Ok(Default::default()),
-        Plan::All => match (inner.layout.positions, allowed) {
-            (Some(positions), Some(allowed)) => search.few(&positions, allowed),
-            _ => search.all(),
-        },
-        Plan::Probe { lists, patience } => search.probe(lists, patience),
-    }
+    Run::new(inner, resident, query, params, allowed)?.search()
+}
+
+/// Searches for each of `queries`, those that begin in the same list one after the other, so that it is in cache for them.
+pub(crate) fn batch(
+    inner: &Inner,
+    resident: &Resident,
+    queries: &[&[f32]],
+    params: &SearchParams,
+    allowed: Option<&DocSet>,
+) -> Result<Vec<Vec<Neighbor>>, VectorError> {
+    let mut runs = queries
+        .par_iter()
+        .enumerate()
+        .map(|(i, query)| {
+            let run = Run::new(inner, resident, query, params, allowed)?;
+            Ok((run.route.as_ref().map(Route::first), i, run))
+        })
+        .collect::<Result<Vec<_>, VectorError>>()?;
+    runs.sort_unstable_by_key(|(list, i, _)| (*list, *i));
+    let mut found = runs
+        .into_par_iter()
+        .map(|(_, i, run)| Ok((i, run.search()?.0)))
+        .collect::<Result<Vec<_>, VectorError>>()?;
+    found.sort_unstable_by_key(|(i, _)| *i);
+    Ok(found.into_iter().map(|(_, hits)| hits).collect())
 }
 
 struct Run<'a> {
@@ -40,9 +57,40 @@ struct Run<'a> {
     query: Query,
     k: usize,
     allowed: Option<&'a DocSet>,
+    plan: Plan,
+    /// The order of the lists, if the plan visits them by it.
+    route: Option<Route>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
+    fn new(
+        inner: &'a Inner,
+        resident: &'a Resident,
+        query: &[f32],
+        params: &SearchParams,
+        allowed: Option<&'a DocSet>,
+    ) -> Result<Self, VectorError> {
+        let query = Query::new(inner, query, params)?;
+        let plan = Plan::new(&inner.layout, params, allowed);
+        let route = match plan {
+            Plan::Probe { lists, .. } => Some(Route::new(&inner.layout, &query, lists)),
+            _ => None,
+        };
+        let k = params.k.min(inner.layout.header.rows as usize);
+        Ok(Self { inner, resident, query, k, allowed, plan, route })
+    }
+
+    fn search(mut self) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
+        match (self.plan, self.route.take()) {
+            (Plan::Probe { lists, patience }, Some(route)) => self.probe(route, lists, patience),
+            (Plan::All, _) => match (self.inner.layout.positions, self.allowed) {
+                (Some(positions), Some(allowed)) => self.few(&positions, allowed),
+                _ => self.all(),
+            },
+            _ => Ok(Default::default()),
+        }
+    }
+
     /// Scores the payload of the rows allowed.
     fn few(
         &self,
@@ -98,11 +146,11 @@ impl Run<'_> {
     /// Visits `lists` lists at most, then more while rows are missing.
     fn probe(
         &self,
+        mut route: Route,
         lists: usize,
         patience: f32,
     ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let layout = &self.inner.layout;
-        let mut route = Route::new(layout, &self.query, lists);
         let mut candidates = Candidates::new(layout, self.k);
         let mut counts = SearchCounts::default();
         let mut stop = Stop::new(lists, patience);
@@ -127,7 +175,7 @@ impl Run<'_> {
             }
             wanted = visited;
         }
-        let mut shortlist = candidates.finish();
+        let mut shortlist = candidates.finish(layout, &self.query);
         if layout.header.payload() == Payload::None {
             return Ok((shortlist.by_estimate(layout, self.query.within, self.k), counts));
         }

@@ -37,6 +37,11 @@ impl Route {
         Self { scores, ids: Vec::new(), taken: 0 }
     }
 
+    /// The nearest list.
+    pub(crate) fn first(&self) -> u32 {
+        self.scores.iter().min().map_or(0, |&key| key as u32)
+    }
+
     /// The next `count` lists, fewer at the end.
     pub(crate) fn take(&mut self, count: usize) -> &[u32] {
         let left = &mut self.scores[self.taken..];

@@ -142,9 +142,11 @@ impl Candidates {
         }
     }
 
-    /// Drops what the last bound rules out.
-    pub(crate) fn finish(mut self) -> Shortlist {
-        let worst = self.bounds.worst();
+    /// Drops what the last bound rules out, and what is too far to be wanted.
+    pub(crate) fn finish(mut self, layout: &Layout, query: &Query) -> Shortlist {
+        // Estimates under cosine are twice the distance.
+        let scale = if layout.header.metric == Metric::Cosine { 2.0 } else { 1.0 };
+        let worst = self.bounds.worst().min(scale * query.within);
         self.rows.retain(|row| row.lower <= worst);
         Shortlist { rows: self.rows, kept: self.kept }
     }
