@@ -42,7 +42,7 @@ pub struct CheckpointRef {
 /// A checkpoint: a whole snapshot, and the way back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckpointList {
-    /// Which checkpoint of the table it is, from 1.
+    /// Which checkpoint of the table it is, from 1; 0 for a list that stands alone, which has no way back.
     pub number: u64,
     /// The version it is a checkpoint of.
     pub version: u64,
@@ -217,6 +217,11 @@ impl CheckpointList {
         let apart = self.parts.windows(2).all(|pair| pair[0].last < pair[1].first);
         if !apart || self.parts.iter().any(|part| part.first > part.last) {
             return Err(FormatError::invalid(WHAT, "parts overlap"));
+        }
+        if self.number == 0 {
+            let alone = self.segments.is_empty() && self.ancestors.is_empty();
+            let astray = || FormatError::invalid(WHAT, "a list outside the row has a history");
+            return alone.then_some(()).ok_or_else(astray);
         }
         let mut version = self.ancestors.first().map_or(0, |before| before.version);
         for segment in &self.segments {

@@ -1,5 +1,6 @@
 //! Folding: writing a snapshot down, so that readers have less to apply and heads stay short.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use infino_format::head::TailItem;
@@ -67,11 +68,7 @@ pub async fn fold(
         segments,
         ancestors,
         parts,
-        fresh: snapshot
-            .fresh
-            .values()
-            .map(|fresh| (fresh.rows.clone(), fresh.deletes.clone()))
-            .collect(),
+        fresh: snapshot.fresh_list(),
     };
     let (checkpoint, bytes) = list.build().map_err(ManifestError::corrupt(root))?;
     objects.push((checkpoint.list.clone(), bytes));
@@ -111,12 +108,14 @@ fn is_inline(item: &TailItem) -> bool {
 /// The parts that hold `snapshot`; those that are not `standing` are added to `objects`.
 ///
 /// A part that the newest checkpoint does not name may be collected at any time, so it is written again.
-fn write_parts(
+pub(crate) fn write_parts(
     snapshot: &mut Snapshot,
     standing: &[PartRef],
     objects: &mut Vec<(ObjectRef, Vec<u8>)>,
 ) -> Result<Vec<PartRef>, FormatError> {
+    let standing: HashSet<&PartRef> = standing.iter().collect();
     let mut parts = Vec::new();
+    snapshot.entries.merge_last();
     for chunk in &mut snapshot.entries.chunks {
         if let Some(part) = chunk.part.as_ref().filter(|part| standing.contains(part)) {
             parts.push(part.clone());

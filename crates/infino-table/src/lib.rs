@@ -10,9 +10,11 @@
 //! | a delete, an update, an upsert | `mutate` |
 //! | rows that are searchable at once | `fresh` |
 //! | compaction and garbage | `maintain` |
+//! | the table as it was | [`versions`] |
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod evolve;
 pub mod filter;
 mod fresh;
 mod ingest;
@@ -22,12 +24,15 @@ pub mod options;
 pub mod query;
 mod runtime;
 pub mod table;
+pub mod versions;
 pub mod writer;
 
 pub use error::TableError;
+pub use evolve::{AlterReport, SchemaChange};
 pub use filter::RowFilter;
 pub use fresh::SealReport;
-pub use maintain::OptimizeReport;
+pub use maintain::background::{BackgroundOptions, BackgroundStatus, Maintenance};
+pub use maintain::{CompactOptions, CompactReport, MaintainOptions, OptimizeReport};
 pub use mutate::{Matched, MergeSpec, MutationStats, NotMatched};
 pub use options::{ReadConsistency, TableOptions};
 pub use query::{Fusion, Hit};

@@ -19,6 +19,9 @@ pub enum ReadConsistency {
 pub struct TableOptions {
     /// How fresh the snapshot of a query is.
     pub consistency: ReadConsistency,
+    /// Whether the store is asked, before the first commit to it, if it keeps the promises that commits rest on; about a
+    /// hundred small requests, once a [`Runtime`](crate::Runtime).
+    pub probe: bool,
     /// Rows held by a writer before it builds superfiles, in bytes of Arrow memory.
     pub buffer_bytes: usize,
     /// Memory a single superfile build may take for its indexes before it spills, in bytes.
@@ -40,6 +43,7 @@ impl Default for TableOptions {
     fn default() -> Self {
         Self {
             consistency: ReadConsistency::Strong,
+            probe: true,
             buffer_bytes: 128 << 20,
             build_bytes: 128 << 20,
             scratch_dir: None,

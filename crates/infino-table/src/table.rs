@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow::datatypes::SchemaRef;
 use infino_format::SuperfileId;
 use infino_format::schema::TableSchema;
-use infino_manifest::{Entry, Snapshot, history};
+use infino_manifest::{Entry, Snapshot};
 use infino_storage::Store;
 use infino_superfile::Superfile;
 use infino_wal::Log;
@@ -49,7 +49,7 @@ impl Table {
     /// Makes a table in the empty folder `root` of `store`.
     ///
     /// # Errors
-    /// `Wal` if the store is unfit for commits or a table is there already.
+    /// `Storage` if the store is unfit for commits; `Wal` if a table is there already.
     pub async fn create(
         store: Arc<dyn Store>,
         root: &str,
@@ -58,6 +58,9 @@ impl Table {
         options: TableOptions,
     ) -> Result<Self, TableError> {
         infino_superfile::arrow_schema(&schema)?;
+        if options.probe {
+            runtime.probe(&*store).await?;
+        }
         let log = Log::create(store.clone(), root, schema).await?;
         Self::with_log(store, root, log, runtime, options).await
     }
@@ -130,8 +133,16 @@ impl Table {
     /// # Errors
     /// `Wal` if storage keeps failing.
     pub async fn pin(&self) -> Result<Arc<Snapshot>, TableError> {
+        self.pin_as(self.inner.options.consistency).await
+    }
+
+    /// The snapshot of a query that asks for another consistency than the handle's.
+    ///
+    /// # Errors
+    /// As [`Table::pin`].
+    pub async fn pin_as(&self, consistency: ReadConsistency) -> Result<Arc<Snapshot>, TableError> {
         let current = self.inner.current.lock().expect("no panic while held").clone();
-        match self.inner.options.consistency {
+        match consistency {
             ReadConsistency::Manual => Ok(current.snapshot),
             ReadConsistency::Bounded(age) if current.checked.elapsed() <= age => {
                 Ok(current.snapshot)
@@ -169,17 +180,6 @@ impl Table {
     /// A writer that stages rows and mutations and commits them as one.
     pub fn writer(&self) -> Writer {
         Writer::new(self.clone())
-    }
-
-    /// The table as of `version`.
-    ///
-    /// # Errors
-    /// `Manifest` if that version is not kept.
-    pub async fn at_version(&self, version: u64) -> Result<Arc<Snapshot>, TableError> {
-        let head = self.inner.log.refresh().await?.head;
-        let snapshot =
-            history::as_of_version(&*self.inner.store, &self.inner.root, &head, version).await?;
-        fresh::show(&self.inner, snapshot).await
     }
 
     /// An open superfile of a snapshot; opening it costs one round of reads, once.

@@ -7,16 +7,16 @@ use arrow::array::{ArrayRef, Decimal128Array, RecordBatch};
 use arrow::compute;
 use arrow::datatypes::SchemaRef;
 use infino_format::schema::TableSchema;
-use infino_format::{KeyDigest, RowId};
+use infino_format::{Action, KeyDigest, RowId};
 use infino_manifest::Snapshot;
 use infino_storage::StorageError;
 use infino_superfile::KeyEncoder;
-use infino_wal::{Change, Committed, Resolved, WalError};
+use infino_wal::{Change, Committed, Conflict, Resolved, WalError};
 
 use crate::ingest::{build, check};
 use crate::mutate::MergeSpec;
 use crate::mutate::stage::{Appended, Lane, Staged, Step};
-use crate::{RowFilter, Table, TableError, mutate};
+use crate::{RowFilter, Table, TableError, evolve, mutate};
 
 /// Stages appends, inserts, deletes, updates and upserts, and publishes all of them in one commit.
 ///
@@ -315,31 +315,20 @@ fn bounds_of(
     }
 }
 
-/// Commits `change` and makes its snapshot current. An unclear outcome is resolved if storage answers at last.
+/// Commits `change` and makes its snapshot current, then folds the log if that is due.
 pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, TableError> {
+    let committed = publish_only(table, change).await?;
+    table.checkpoint_if_due().await;
+    Ok(committed)
+}
+
+/// Commits `change` and makes its snapshot current.
+pub(crate) async fn publish_only(table: &Table, change: Change) -> Result<Committed, TableError> {
     let started = Instant::now();
-    let log = &table.inner.log;
-    let mut unclear = 0;
-    let committed = loop {
-        let commit = match log.commit(change.clone()).await {
-            Ok(committed) => break committed,
-            Err(WalError::Unknown(commit)) => commit,
-            Err(error) => return Err(error.into()),
-        };
-        match log.resolve(commit).await {
-            Ok(Resolved::Committed { version }) => {
-                let head = log.current().head;
-                break Committed { version, commit, head, replayed: false };
-            }
-            // It never happened and never will: it may be sent again.
-            Ok(Resolved::Absent) if unclear < UNCLEAR_MAX => unclear += 1,
-            Ok(Resolved::Absent) => return Err(absent(table)),
-            Err(error) => {
-                tracing::warn!(%error, %commit, "what became of a commit is not known");
-                return Err(WalError::Unknown(commit).into());
-            }
-        }
-    };
+    if table.inner.options.probe {
+        table.inner.runtime.probe(&*table.inner.store).await?;
+    }
+    let committed = commit(table, change).await?;
     let known = table.snapshot();
     if committed.head.version > known.version {
         let inner = &table.inner;
@@ -356,16 +345,62 @@ pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, 
     Ok(committed)
 }
 
-/// How often a commit is sent again that storage gave no clear answer to and that did not happen.
-const UNCLEAR_MAX: u32 = 4;
+/// Commits `change`; appended files of an older schema are taken where they are right under the newest one too.
+async fn commit(table: &Table, mut change: Change) -> Result<Committed, TableError> {
+    let added = |action: &Action| matches!(action, Action::AddSuperfile(_));
+    // One that rests on keys is worked out anew: who took them in between must be asked.
+    let only_adds =
+        change.deletes.is_empty() && change.keys.is_none() && change.actions.iter().all(added);
+    loop {
+        let refused = match send(table, &change).await {
+            Err(TableError::Wal(WalError::Conflict(Conflict::SchemaChanged { version })))
+                if only_adds =>
+            {
+                Conflict::SchemaChanged { version }
+            }
+            other => return other,
+        };
+        let Ok(old) = table.at_version(change.read_version).await else {
+            return Err(WalError::Conflict(refused).into());
+        };
+        let new = table.refresh().await?;
+        if new.version <= change.read_version || !evolve::accepts(&new.schema, &old.schema)? {
+            return Err(WalError::Conflict(refused).into());
+        }
+        change.read_version = new.version;
+    }
+}
 
-fn absent(table: &Table) -> TableError {
-    TableError::Storage(StorageError::Unavailable {
+/// Commits `change`. An unclear outcome is resolved if storage answers at last.
+async fn send(table: &Table, change: &Change) -> Result<Committed, TableError> {
+    let log = &table.inner.log;
+    for _ in 0..=UNCLEAR_MAX {
+        let commit = match log.commit(change.clone()).await {
+            Err(WalError::Unknown(commit)) => commit,
+            other => return Ok(other?),
+        };
+        match log.resolve(commit).await {
+            Ok(Resolved::Committed { version }) => {
+                let head = log.current().head;
+                return Ok(Committed { version, commit, head, replayed: false });
+            }
+            // It never happened and never will: it may be sent again.
+            Ok(Resolved::Absent) => {}
+            Err(error) => {
+                tracing::warn!(%error, %commit, "what became of a commit is not known");
+                return Err(WalError::Unknown(commit).into());
+            }
+        }
+    }
+    Err(TableError::Storage(StorageError::Unavailable {
         path: table.inner.path("head"),
         operation: "swap",
         problem: "it gave no clear answer again and again; nothing was committed".to_owned(),
-    })
+    }))
 }
+
+/// How often a commit is sent again that storage gave no clear answer to and that did not happen.
+const UNCLEAR_MAX: u32 = 4;
 
 /// `batch` with `ids` as its first column.
 pub(crate) fn with_ids(

@@ -174,9 +174,7 @@ impl Connection {
                 format!("table {name:?} exists; open it or drop it first"),
             ));
         }
-        if names.tables.is_empty() {
-            infino_storage::probe(&*self.inner.store).await?;
-        }
+        self.inner.runtime.probe(&*self.inner.store).await?;
         let folder = folder_for(name);
         let store = self.inner.store.clone();
         let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());

@@ -5,11 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use infino_manifest::Entry;
 
-use crate::maintain::{compact, plan};
-use crate::{Table, TableError, mutate};
+use crate::maintain::{CompactReport, compact};
+use crate::{Table, TableError};
 
 /// Lots of fresh rows at which they are sealed whatever their size: each is a file that every query looks into.
 const LOTS_MAX: usize = 128;
+
+/// Rows of a superfile that lots become.
+const SEAL_ROWS_MAX: u64 = 1_000_000;
 
 /// What sealing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,26 +38,25 @@ impl Table {
     pub async fn seal(&self) -> Result<SealReport, TableError> {
         let snapshot = self.refresh().await?;
         let fresh = snapshot.entries.iter().filter(|entry| entry.built.is_some());
+        let mut fresh: Vec<_> = fresh.cloned().collect();
+        fresh.sort_by_key(|entry| entry.summary.min_row_id);
         let mut groups: Vec<Vec<Arc<Entry>>> = Vec::new();
         let mut rows = 0;
         for entry in fresh {
             rows += entry.live_rows();
-            if groups.is_empty() || rows > plan::ROWS_TARGET {
+            if groups.is_empty() || rows > SEAL_ROWS_MAX {
                 groups.push(Vec::new());
                 rows = entry.live_rows();
             }
-            groups.last_mut().expect("pushed above").push(entry.clone());
+            groups.last_mut().expect("pushed above").push(entry);
         }
         let mut report = SealReport::default();
         for group in groups {
-            match compact::replace(self, &snapshot, &group).await {
-                Ok(added) => {
-                    report.lots += group.len();
-                    report.rows += group.iter().map(|entry| entry.live_rows()).sum::<u64>();
-                    report.superfiles += added;
-                }
-                Err(error) if mutate::is_conflict(&error) => {}
-                Err(error) => return Err(error),
+            let mut done = CompactReport::default();
+            if compact::merge_group(self, &snapshot, &group, &mut done).await? {
+                report.lots += group.len();
+                report.rows += group.iter().map(|entry| entry.live_rows()).sum::<u64>();
+                report.superfiles += done.superfiles_added;
             }
         }
         Ok(report)

@@ -15,7 +15,7 @@ use super::keys::Guard;
 use super::stage::{Added, Outcome, Step, work_out};
 use crate::ingest::{build, check};
 use crate::writer::{self, Receipt, Writer};
-use crate::{Table, TableError, fresh};
+use crate::{Table, TableError, evolve, fresh};
 
 /// Rows of a batch that is built at once.
 const BATCH_ROWS: usize = 1 << 16;
@@ -37,7 +37,6 @@ pub(crate) async fn run(writer: &mut Writer) -> Result<Receipt, TableError> {
         match once(writer, &mut merged).await {
             Ok(receipt) => {
                 writer.clear();
-                writer.table.checkpoint_if_due().await;
                 return Ok(receipt);
             }
             Err(TableError::Wal(WalError::Conflict(conflict))) if may_retry(writer, &conflict) => {
@@ -59,10 +58,9 @@ fn may_retry(writer: &Writer, conflict: &Conflict) -> bool {
     match conflict {
         Conflict::SuperfileRemoved { .. }
         | Conflict::RowsChanged { .. }
-        | Conflict::KeysTaken { .. } => !writer.steps.is_empty(),
-        Conflict::SchemaChanged { .. } | Conflict::Fenced { .. } | Conflict::Expired { .. } => {
-            writer.appended.rows() == 0
-        }
+        | Conflict::KeysTaken { .. }
+        | Conflict::SchemaChanged { .. } => !writer.steps.is_empty(),
+        Conflict::Fenced { .. } | Conflict::Expired { .. } => writer.appended.rows() == 0,
         _ => false,
     }
 }
@@ -79,7 +77,9 @@ async fn once(writer: &mut Writer, merged: &mut Option<Merged>) -> Result<Receip
         Some(base) if writer.steps.is_empty() => (base.snapshot.clone(), base.epoch),
         base => {
             let snapshot = table.refresh().await?;
-            if base.as_ref().is_some_and(|base| base.snapshot.schema != snapshot.schema) {
+            if let Some(base) = base
+                && !evolve::accepts(&snapshot.schema, &base.snapshot.schema)?
+            {
                 let version = snapshot.version;
                 return Err(WalError::Conflict(Conflict::SchemaChanged { version }).into());
             }

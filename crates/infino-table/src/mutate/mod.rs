@@ -114,6 +114,30 @@ pub(crate) async fn row_ids(table: &Table, targets: &[Target]) -> Result<Vec<Row
     Ok(ids)
 }
 
+/// Runs `attempt` until it does not conflict, refreshing in between.
+pub(crate) async fn with_retries<T, F>(
+    table: &Table,
+    mut attempt: impl FnMut(Arc<Snapshot>) -> F,
+) -> Result<T, TableError>
+where
+    F: Future<Output = Result<T, TableError>>,
+{
+    let attempts = table.inner.options.mutation_attempts.max(1);
+    let mut snapshot = table.refresh().await?;
+    for _ in 1..attempts {
+        match attempt(snapshot).await {
+            Err(error) if is_conflict(&error) => snapshot = table.refresh().await?,
+            other => return other,
+        }
+    }
+    match attempt(snapshot).await {
+        Err(TableError::Wal(source)) if matches!(source, WalError::Conflict(_)) => {
+            Err(TableError::Contention { attempts, source: Box::new(source) })
+        }
+        other => other,
+    }
+}
+
 /// Whether a mutation that failed so should be resolved anew on the snapshot of the winner.
 pub(crate) fn is_conflict(error: &TableError) -> bool {
     matches!(error, TableError::Wal(WalError::Conflict(_)))

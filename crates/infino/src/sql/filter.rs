@@ -146,7 +146,7 @@ impl RowFilter for PredicateFilter {
             return Ok(if all { DocSet::full(rows) } else { DocSet::empty(rows) });
         }
         let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
-        let mut batches = Box::pin(file.scan(Some(&columns), None).await?);
+        let mut batches = infino_table::evolve::scan(file, &self.schema, &columns, None).await?;
         let mut at = 0usize;
         while let Some(batch) = batches.try_next().await? {
             let passes = self.evaluate(&batch)?;
