@@ -100,11 +100,10 @@ async fn what_lands_while_rows_are_sealed_stays() {
         for k in 0..4 {
             table.insert(&rows(&[(round * 10 + k, 0)])).await.unwrap();
         }
-        let replacing = rows(&[(round * 10 + 1, 1)]);
         let (sealed, deleted, upserted, inserted) = tokio::join!(
             table.seal(),
             other.delete(keys(move |k| k == round * 10)),
-            other.upsert(&replacing),
+            async { other.upsert(&rows(&[(round * 10 + 1, 1)])).await },
             async { other.insert(&rows(&[(round * 10 + 9, 9)])).await }
         );
         sealed.unwrap();

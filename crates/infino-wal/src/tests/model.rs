@@ -250,7 +250,7 @@ impl World {
                     after.deletes.insert(superfile.0, deletes.clone());
                 }
                 Action::ChangeSchema(_) => after.model.generation += 1,
-                Action::SetProperty { .. } => {}
+                Action::SetProperty { .. } | Action::AddFresh(_) => {}
             }
         }
         let mut live = before.model.live();
