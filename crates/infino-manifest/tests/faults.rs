@@ -257,11 +257,7 @@ async fn f21_a_head_that_went_back_is_noticed() {
 }
 
 /// A history with one of everything. Says what was acknowledged; stops at the first error, as a killed process would.
-async fn script(
-    store: &Arc<FaultStore>,
-    rounds: u128,
-    acked: &mut Vec<u64>,
-) -> Result<(), String> {
+async fn script(store: &Arc<FaultStore>, rounds: u128, acked: &mut Vec<u64>) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let log = Log::create(store.clone(), ROOT, schema(1)).await.map_err(|e| text(&e))?;
     acked.push(1);

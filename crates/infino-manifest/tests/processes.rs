@@ -174,6 +174,9 @@ async fn f11_killed_processes_lose_nothing_they_said() {
     row.finish();
 }
 
+/// How long a stopped writer is waited for.
+const LOCKED: Duration = Duration::from_millis(800);
+
 /// Sends a signal by name.
 fn signal(child: &Child, name: &str) {
     let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
@@ -184,26 +187,30 @@ fn signal(child: &Child, name: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn f12_a_writer_that_slept_through_collections_breaks_nothing() {
     let mut row = Row::new("F12");
-    for seed in row.seeds(10) {
+    for seed in row.seeds(15) {
         row.run(seed, async move {
             let directory = tempfile::tempdir().unwrap();
             begin(directory.path()).await;
             let store = open(directory.path());
             let log = Log::open_with(store.clone(), ROOT, options()).await.unwrap();
             let mut child = start(directory.path(), 100_000);
-            let mut mine = BTreeSet::new();
+            let (mut mine, mut slept) = (BTreeSet::new(), 0);
+            let at_once = FenceOptions { retention_ms: 0, interval_ms: 0, keep_from: u64::MAX };
+            let grace = GcOptions { grace_ms: 0, dry_run: false };
             for round in 0..5u64 {
                 let wait = 30 + 37 * (seed * 13 + round * 7) % 100;
                 tokio::time::sleep(Duration::from_millis(wait)).await;
                 signal(&child, "-STOP");
-                for _ in 0..3 {
-                    let now = FenceOptions { retention_ms: 0, interval_ms: 0, keep_from: u64::MAX };
-                    log.fence(now).await.unwrap();
-                    mine.insert(append(&store, &log).await);
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                    let grace = GcOptions { grace_ms: 0, dry_run: false };
-                    collect(&*store, ROOT, grace).await.unwrap();
-                }
+                let meanwhile = async {
+                    for _ in 0..3 {
+                        log.fence(at_once).await.unwrap();
+                        mine.insert(append(&store, &log).await);
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        collect(&*store, ROOT, grace).await.unwrap();
+                    }
+                };
+                // One that is stopped while it swaps holds the disk's lock, and then nobody gets on.
+                slept += u64::from(tokio::time::timeout(LOCKED, meanwhile).await.is_ok());
                 signal(&child, "-CONT");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -211,8 +218,9 @@ async fn f12_a_writer_that_slept_through_collections_breaks_nothing() {
             child.kill().unwrap();
             child.wait().unwrap();
             mine.extend(committed(&mut child));
-            check(directory.path(), &mine, 1).await;
-            5
+            // An append that was given up may have gone through.
+            check(directory.path(), &mine, 4).await;
+            slept
         })
         .await;
     }

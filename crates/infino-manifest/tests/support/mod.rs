@@ -1,5 +1,10 @@
 //! A table of made-up superfiles over a store that may fail, for the tests of its versions.
-#![allow(dead_code, unreachable_pub, clippy::print_stdout, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::print_stdout,
+    reason = "each test binary uses its part"
+)]
 
 pub mod clock;
 pub mod row;

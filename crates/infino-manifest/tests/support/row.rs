@@ -1,6 +1,6 @@
 //! A row of the table of faults: how often it was tried, and what went wrong.
 //!
-//! `INFINO_FAULT_SCALE` multiplies the counts (1 in release builds, a twentieth in others), `INFINO_FAULT_SEED` runs one
+//! `INFINO_FAULT_SCALE` multiplies the counts (1 in release builds, a fiftieth in others), `INFINO_FAULT_SEED` runs one
 //! seed alone.
 
 use std::future::Future;
@@ -25,7 +25,7 @@ impl Row {
 
     /// `count`, scaled, at least 1.
     pub fn scaled(count: u64) -> u64 {
-        let usual = if cfg!(debug_assertions) { 0.05 } else { 1.0 };
+        let usual = if cfg!(debug_assertions) { 0.02 } else { 1.0 };
         let scale = variable("INFINO_FAULT_SCALE").unwrap_or(usual);
         ((count as f64 * scale) as u64).max(1)
     }
