@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use infino_format::{Operation, SuperfileId};
 use infino_manifest::{ManifestError, Snapshot, checkpoint, history};
+use infino_storage::Store;
 use support::row::Row;
 use support::*;
 

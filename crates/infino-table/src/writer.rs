@@ -33,6 +33,8 @@ pub struct Writer {
     pub(crate) inserted: Lane,
     pub(crate) steps: Vec<Step>,
     pub(crate) token: Option<String>,
+    /// What the staged changes were decided on, if they hold of no other version.
+    pub(crate) decided_on: Option<Arc<Snapshot>>,
     auto_commit_bytes: usize,
     /// What was committed early.
     early: Receipt,
@@ -93,6 +95,7 @@ impl Writer {
             inserted: Lane::default(),
             steps: Vec::new(),
             token: None,
+            decided_on: None,
             auto_commit_bytes: 0,
             early: Receipt::default(),
         }
@@ -103,6 +106,14 @@ impl Writer {
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Binds the commit to `snapshot`: predicates are resolved on it, and if another writer changed the rows since, the
+    /// commit is a conflict.
+    #[must_use]
+    pub(crate) fn decided_on(mut self, snapshot: Arc<Snapshot>) -> Self {
+        self.decided_on = Some(snapshot);
         self
     }
 

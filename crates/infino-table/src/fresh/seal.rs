@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use infino_manifest::Entry;
 
 use crate::maintain::compact;
-use crate::{Table, TableError, mutate};
+use crate::{Table, TableError};
 
 /// Lots of fresh rows at which they are sealed whatever their size: each is a file that every query looks into.
 const LOTS_MAX: usize = 128;
@@ -56,7 +56,7 @@ impl Table {
                     report.rows += group.iter().map(|entry| entry.live_rows()).sum::<u64>();
                     report.superfiles += usize::from(merged.is_some());
                 }
-                Err(error) if mutate::is_conflict(&error) => {}
+                Err(error) if error.is_conflict() => {}
                 Err(error) => return Err(error),
             }
         }

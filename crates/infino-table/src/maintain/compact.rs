@@ -20,7 +20,7 @@ use crate::evolve;
 use crate::fresh::FreshFile;
 use crate::ingest::build;
 use crate::query::files;
-use crate::{Table, TableError, mutate, writer};
+use crate::{Table, TableError, writer};
 
 impl Table {
     /// Merges small superfiles and rewrites those with many dead rows, one commit a group.
@@ -67,7 +67,7 @@ async fn merge_group(
             report.bytes_written += merged.map_or(0, |summary| summary.file_len);
             Ok(true)
         }
-        Err(error) if mutate::is_conflict(&error) => {
+        Err(error) if error.is_conflict() => {
             report.groups_skipped += 1;
             Ok(false)
         }

@@ -56,6 +56,9 @@ pub(crate) async fn run(writer: &mut Writer) -> Result<Receipt, TableError> {
 /// Whether what `writer` staged can be worked out anew on the snapshot of the winner. What was built under an old schema
 /// or in an old epoch cannot.
 fn may_retry(writer: &Writer, conflict: &Conflict) -> bool {
+    if writer.decided_on.is_some() {
+        return false;
+    }
     match conflict {
         Conflict::SuperfileRemoved { .. }
         | Conflict::RowsChanged { .. }
@@ -78,7 +81,8 @@ async fn once(writer: &mut Writer, merged: &mut Option<Merged>) -> Result<Receip
         // Nothing is looked up: the commit itself finds out what changed since.
         Some(base) if writer.steps.is_empty() => (base.snapshot.clone(), base.epoch),
         base => {
-            let snapshot = table.refresh().await?;
+            let newest = table.refresh().await?;
+            let snapshot = writer.decided_on.clone().unwrap_or(newest);
             if base.as_ref().is_some_and(|base| base.snapshot.schema != snapshot.schema) {
                 let version = snapshot.version;
                 return Err(WalError::Conflict(Conflict::SchemaChanged { version }).into());

@@ -114,11 +114,6 @@ pub(crate) async fn row_ids(table: &Table, targets: &[Target]) -> Result<Vec<Row
     Ok(ids)
 }
 
-/// Whether a mutation that failed so should be resolved anew on the snapshot of the winner.
-pub(crate) fn is_conflict(error: &TableError) -> bool {
-    matches!(error, TableError::Wal(WalError::Conflict(_)))
-}
-
 /// Runs `attempt` until it does not conflict, refreshing in between.
 pub(crate) async fn with_retries<T, F>(
     table: &Table,
@@ -131,7 +126,7 @@ where
     let mut snapshot = table.refresh().await?;
     for _ in 1..attempts {
         match attempt(snapshot).await {
-            Err(error) if is_conflict(&error) => snapshot = table.refresh().await?,
+            Err(error) if error.is_conflict() => snapshot = table.refresh().await?,
             other => return other,
         }
     }
