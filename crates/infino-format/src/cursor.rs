@@ -42,6 +42,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`FormatError::Truncated`] if fewer are left.
+    #[inline]
     pub fn take(&mut self, len: usize) -> Result<&'a [u8], FormatError> {
         let end = self.at.checked_add(len).filter(|&end| end <= self.bytes.len());
         let Some(end) = end else {
@@ -84,7 +85,12 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`FormatError::Truncated`] or [`FormatError::Invalid`] if it is not one.
+    #[inline]
     pub fn varint(&mut self) -> Result<u64, FormatError> {
+        if let Some(&byte @ ..0x80) = self.bytes.get(self.at) {
+            self.at += 1;
+            return Ok(byte.into());
+        }
         let (value, len) = varint::read(self.what, &self.bytes[self.at..])?;
         self.at += len;
         Ok(value)
@@ -95,6 +101,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`FormatError::Invalid`] if so many cannot be there.
+    #[inline]
     pub fn count(&mut self, min_bytes: usize) -> Result<usize, FormatError> {
         let count = self.varint()?;
         let fits = (self.remaining() / min_bytes.max(1)) as u64;
@@ -111,6 +118,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// [`FormatError::Invalid`] if more are announced than there are.
+    #[inline]
     pub fn bytes(&mut self) -> Result<&'a [u8], FormatError> {
         let len = self.count(1)?;
         self.take(len)

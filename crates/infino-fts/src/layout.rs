@@ -17,6 +17,9 @@ const HEADER_LEN: usize = 32;
 /// Rows whose lengths share a checksum.
 pub(crate) const LEN_CHUNK_ROWS: usize = 1 << 16;
 
+/// The most rows of a section: a reader sets aside a bit a row, so it must not take any number on trust.
+pub(crate) const ROWS_MAX: u32 = 1 << 28;
+
 /// One field as the open bytes tell it.
 #[derive(Debug, Default)]
 pub(crate) struct FieldLayout {
@@ -121,6 +124,9 @@ pub(crate) fn read(
             format!("{len} bytes announced, {section_len} there"),
         ));
     }
+    if rows > ROWS_MAX {
+        return Err(FormatError::invalid(WHAT, format!("{rows} rows, at most {ROWS_MAX} can be")));
+    }
     let mut cursor = Cursor::new(WHAT, &open[HEADER_LEN..open.len() - 4]);
     let mut at = open_len;
     let mut fields = Vec::new();
@@ -172,6 +178,8 @@ fn read_field(
     if !matches!(field.len_width, 0 | 1 | 2 | 4)
         || lens_len != u64::from(field.len_width) * u64::from(rows)
         || field.docs > rows.into()
+        // Rows are bounded by the bytes of their lengths wherever there is a list.
+        || field.len_width == 0 && field.postings.end > field.dict.start
         || field.units > field.position_bytes.end - field.postings.start
     {
         return Err(FormatError::invalid(WHAT, format!("numbers of field {:?}", field.column)));

@@ -31,6 +31,7 @@ pub mod bm25;
 mod build;
 mod dict;
 mod error;
+pub mod highlight;
 mod kernel;
 mod layout;
 mod postings;
@@ -40,8 +41,9 @@ mod search;
 mod stats;
 
 pub use analysis::Analyzer;
-pub use build::{BuildOptions, Built, FieldSummary, FtsBuilder};
+pub use build::{BuildOptions, Built, FieldSummary, FtsBuilder, RowMap, merge_sections};
 pub use error::FtsError;
+pub use highlight::{Fragment, FragmentOptions, Highlighter, Markup};
 pub use query::{Boolean, Operator, ParseOptions, Query, QueryError, parse_query};
 pub use reader::{FtsReader, Prepare, Prepared};
 pub use search::{Count, Hit, Matches, Search};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use infino_format::{DocSet, Fetch, FormatError, Step};
 
 use crate::analysis::Analyzer;
-use crate::dict::block::{Block, Found};
+use crate::dict::block::{Block, Found, common};
 use crate::layout::{self, FieldLayout};
 use crate::postings::short::verify_trailer;
 use crate::query::pattern::Pattern;
@@ -78,19 +78,33 @@ impl Field {
     }
 
     /// The dictionary blocks that may hold terms of `pattern`.
-    fn blocks_of<'a>(&'a self, pattern: &'a Pattern) -> impl Iterator<Item = usize> + 'a {
+    fn blocks_of(&self, pattern: &Pattern) -> Vec<usize> {
         let top = &self.layout.top;
-        let literal = pattern.literal();
+        let (from, to) = pattern.span();
+        let span = top.span(&from, to.as_deref());
         let mut matcher = pattern.matcher();
-        top.span(&literal, after(&literal).as_deref()).filter(move |&block| {
+        let (mut blocks, mut block, mut asked): (Vec<usize>, usize, &[u8]) =
+            (Vec::new(), span.start, &[]);
+        while block < span.end {
             // All terms of a block lie between its first and the next block's, so they begin with what these share.
             let first = top.first(block);
-            let shared = match block + 1 < top.blocks() {
-                true => first.iter().zip(top.first(block + 1)).take_while(|(a, b)| a == b).count(),
-                false => 0,
+            let begin = match block + 1 < top.blocks() {
+                true => &first[..common(first, top.first(block + 1))],
+                false => &[],
             };
-            matcher.may_begin(&first[..shared])
-        })
+            let refused = matcher.ruled_out(begin, common(begin, asked));
+            asked = begin;
+            let Some(len) = refused else {
+                blocks.push(block);
+                block += 1;
+                continue;
+            };
+            // On to the block in which the terms that begin so end.
+            let end = after(&begin[..len.min(begin.len())]);
+            let end = end.and_then(|end| top.find(&end)).unwrap_or(span.end);
+            block = end.max(block + 1);
+        }
+        blocks
     }
 
     /// What [`Verified`] calls a unit of a list.
@@ -163,7 +177,7 @@ impl FtsReader {
             .fields
             .iter()
             .find(|other| other.layout.column == field)
-            .map(|field| field.analyzer)
+            .map(|field| field.analyzer.clone())
     }
 
     /// Looks up the words of `query`: at most one round, for dictionary blocks.
@@ -177,14 +191,16 @@ impl FtsReader {
             let top = &self.inner.fields[term.field].layout.top;
             blocks.extend(top.find(&term.term).map(|block| (term.field, block)));
         }
+        let mut expansion_blocks = Vec::with_capacity(plan.expansions.len());
         for expansion in &plan.expansions {
-            let field = &self.inner.fields[expansion.field];
-            blocks
-                .extend(field.blocks_of(&expansion.pattern).map(|block| (expansion.field, block)));
+            let own = self.inner.fields[expansion.field].blocks_of(&expansion.pattern);
+            blocks.extend(own.iter().map(|&block| (expansion.field, block)));
+            expansion_blocks.push(own);
         }
         blocks.sort_unstable();
         blocks.dedup();
-        Ok(Prepare { inner: Arc::clone(&self.inner), plan, root, blocks, asked: false })
+        let inner = Arc::clone(&self.inner);
+        Ok(Prepare { inner, plan, root, blocks, expansion_blocks, asked: false })
     }
 
     /// The `k` best of the rows that match, best first, equal scores by row; only rows of `allowed` if it is given.
@@ -251,6 +267,8 @@ pub struct Prepare {
     root: Option<Node>,
     /// Field and block, ascending.
     blocks: Vec<(usize, usize)>,
+    /// Those of each expansion.
+    expansion_blocks: Vec<Vec<usize>>,
     asked: bool,
 }
 
@@ -318,20 +336,20 @@ impl Prepare {
             terms.push(PreparedTerm { field, term, list: found });
         }
         let mut expansions = Vec::with_capacity(self.plan.expansions.len());
-        for expansion in &self.plan.expansions {
+        for (expansion, own) in self.plan.expansions.iter().zip(&self.expansion_blocks) {
             let field = expansion.field;
             let mut lists = Vec::new();
             let (mut matcher, mut prefixes) =
                 (expansion.pattern.matcher(), expansion.pattern.matcher());
             let mut first = true;
-            for block in self.inner.fields[field].blocks_of(&expansion.pattern) {
+            for &block in own {
                 let Ok(at) = self.blocks.binary_search(&(field, block)) else { continue };
                 blocks[at].matching(
-                    |prefix| prefixes.may_begin(prefix),
+                    |prefix, shared| prefixes.ruled_out(prefix, shared),
                     |term, shared| {
                         let shared = if first { 0 } else { shared };
                         first = false;
-                        matcher.accepts(term, shared)
+                        (matcher.accepts(term, shared), matcher.dead())
                     },
                     |found| lists.push(Listed::new(found, &bytes[at])),
                 )?;
@@ -408,7 +426,7 @@ pub(crate) struct Listed {
 }
 
 impl Listed {
-    fn new(found: Found, block: &Bytes) -> Self {
+    pub(crate) fn new(found: Found, block: &Bytes) -> Self {
         let inline = match &found.place {
             crate::dict::block::Place::Inline(range) => block.slice(range.clone()),
             crate::dict::block::Place::Listed { .. } => Bytes::new(),

@@ -58,5 +58,5 @@ fn a_large_section_has_this_checksum() {
         builder.push(&[Some(&words), (row % 3 > 0).then_some(&name), Some("東京タワー")]).unwrap();
     }
     let (bytes, built) = builder.finish().unwrap();
-    assert_eq!((built.len, crc32c(&bytes)), (166_891, 685_796_710));
+    assert_eq!((built.len, crc32c(&bytes)), (155_072, 4_062_737_846));
 }

@@ -59,22 +59,27 @@ pub async fn fold(
     let mut snapshot = snapshot.base().clone();
     let corrupt = ManifestError::corrupt(root);
     let parts = write_parts(&mut snapshot, &standing, &mut objects).map_err(corrupt)?;
-    let list = CheckpointList {
-        number,
-        version: snapshot.version,
-        time_ms: snapshot.time_ms,
-        schema: (*snapshot.schema).clone(),
-        properties: snapshot.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-        segments,
-        ancestors,
-        parts,
-        fresh: snapshot.fresh_list(),
-    };
+    let list = CheckpointList { number, segments, ancestors, ..list_of(&snapshot, parts) };
     let (checkpoint, bytes) = list.build().map_err(ManifestError::corrupt(root))?;
     objects.push((checkpoint.list.clone(), bytes));
     let (count, bytes) = (objects.len(), objects.iter().map(|(object, _)| object.len).sum());
     place.put_all(objects).await?;
     Ok(Folded { checkpoint, epoch: head.epoch, snapshot, objects: count, bytes })
+}
+
+/// The list of `snapshot`, held by `parts`, without a history.
+pub(crate) fn list_of(snapshot: &Snapshot, parts: Vec<PartRef>) -> CheckpointList {
+    CheckpointList {
+        number: 0,
+        version: snapshot.version,
+        time_ms: snapshot.time_ms,
+        schema: (*snapshot.schema).clone(),
+        properties: snapshot.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        segments: Vec::new(),
+        ancestors: Vec::new(),
+        parts,
+        fresh: snapshot.fresh_list(),
+    }
 }
 
 /// The log segments of `head`'s tail: those it names, and new ones for its inline records.

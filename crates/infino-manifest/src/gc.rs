@@ -9,7 +9,6 @@
 use std::collections::HashSet;
 
 use infino_format::list::{CheckpointList, CheckpointRef};
-use infino_format::part::PartRef;
 use infino_format::{Action, Head, ObjectRef, Record};
 use infino_storage::{Store, Tag};
 
@@ -135,8 +134,7 @@ async fn reachable(place: Place<'_>, head: &Head) -> Result<HashSet<String>, Man
         let oldest = checkpoint.version <= floor || list.ancestors.is_empty();
         if oldest {
             // The snapshot that the oldest kept versions are replayed from.
-            name_fresh(place, &mut named, &list);
-            name_entries(place, &mut named, &list.parts).await?;
+            name_entries(place, &mut named, &list).await?;
         }
         if checkpoint.version < floor {
             break;
@@ -160,8 +158,7 @@ async fn reachable(place: Place<'_>, head: &Head) -> Result<HashSet<String>, Man
         let list = place.list(&tag.checkpoint).await?;
         name(place, &mut named, &tag.checkpoint.list);
         list.parts.iter().for_each(|part| name(place, &mut named, &part.object));
-        name_entries(place, &mut named, &list.parts).await?;
-        name_fresh(place, &mut named, &list);
+        name_entries(place, &mut named, &list).await?;
     }
     Ok(named)
 }
@@ -170,20 +167,16 @@ fn name(place: Place<'_>, named: &mut HashSet<String>, object: &ObjectRef) {
     named.insert(place.path(&object.path));
 }
 
-/// Names the deletion vectors of the fresh rows in `list`.
-fn name_fresh(place: Place<'_>, named: &mut HashSet<String>, list: &CheckpointList) {
-    let deletes = list.fresh.iter().filter_map(|(_, deletes)| deletes.as_ref());
-    deletes.filter_map(|deletes| deletes.object()).for_each(|object| name(place, named, object));
-}
-
-/// Names the superfiles in `parts` and their deletion vectors.
+/// Names the superfiles of `list` and all deletion vectors.
 async fn name_entries(
     place: Place<'_>,
     named: &mut HashSet<String>,
-    parts: &[PartRef],
+    list: &CheckpointList,
 ) -> Result<(), ManifestError> {
-    let objects = parts.iter().map(|part| part.object.clone()).collect();
-    for (part, bytes) in parts.iter().zip(place.get_all(objects).await?) {
+    let fresh = list.fresh.iter().filter_map(|(_, deletes)| deletes.as_ref()?.object());
+    fresh.for_each(|object| name(place, named, object));
+    let objects = list.parts.iter().map(|part| part.object.clone()).collect();
+    for (part, bytes) in list.parts.iter().zip(place.get_all(objects).await?) {
         let entries = part.entries(&bytes);
         for entry in entries.map_err(ManifestError::corrupt(&part.object.path))? {
             named.insert(place.path(&entry.summary.path()));

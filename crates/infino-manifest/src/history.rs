@@ -36,7 +36,7 @@ pub struct VersionInfo {
     pub superfiles_added: usize,
     /// Superfiles that went out.
     pub superfiles_removed: usize,
-    /// Rows of those that came in.
+    /// Rows of those that came in, and rows that came in with the record itself.
     pub rows_added: u64,
     /// Superfiles of which rows died.
     pub superfiles_changed: usize,
@@ -51,6 +51,7 @@ impl From<&Record> for VersionInfo {
                     added += 1;
                     rows += u64::from(summary.row_count);
                 }
+                Action::AddFresh(fresh) => rows += u64::from(fresh.row_count),
                 Action::RemoveSuperfile(_) => removed += 1,
                 Action::SetDeletes { .. } => changed += 1,
                 _ => {}

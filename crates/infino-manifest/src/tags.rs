@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use infino_format::list::{CheckpointList, CheckpointRef};
+use infino_format::list::CheckpointRef;
 use infino_format::{Action, FormatError, Head, ObjectRef, Record};
 use infino_storage::Store;
 
-use crate::checkpoint::write_parts;
+use crate::checkpoint::{list_of, write_parts};
 use crate::error::ManifestError;
 use crate::read::Place;
 use crate::snapshot::Snapshot;
@@ -113,20 +113,9 @@ pub async fn stage(
         Some(newest) => place.list(newest).await?.parts,
     };
     let mut objects = Vec::new();
-    let snapshot = snapshot.base();
-    let parts = write_parts(&mut snapshot.clone(), &standing, &mut objects);
-    let parts = parts.map_err(ManifestError::corrupt(root))?;
-    let list = CheckpointList {
-        number: 0,
-        version: snapshot.version,
-        time_ms: snapshot.time_ms,
-        schema: (*snapshot.schema).clone(),
-        properties: snapshot.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-        segments: Vec::new(),
-        ancestors: Vec::new(),
-        parts,
-        fresh: snapshot.fresh_list(),
-    };
+    let mut snapshot = snapshot.base().clone();
+    let parts = write_parts(&mut snapshot, &standing, &mut objects);
+    let list = list_of(&snapshot, parts.map_err(ManifestError::corrupt(root))?);
     let (checkpoint, bytes) = list.build().map_err(ManifestError::corrupt(root))?;
     objects.push((checkpoint.list.clone(), bytes));
     place.put_all(objects).await?;

@@ -19,6 +19,8 @@ use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
 use infino_format::{FormatError, SuperfileId};
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder};
 
+use crate::schema::column_id;
+
 /// Version of the file's layout.
 pub(crate) const VERSION: u32 = 1;
 /// Key of the layout version, in decimal.
@@ -109,10 +111,7 @@ fn line(placed: &Placed) -> String {
 
 fn index_lines(schema: &TableSchema) -> String {
     let IndexSet { text, vectors, key } = &schema.indexes;
-    let field_id = |name: &str| {
-        let column = schema.columns.iter().find(|column| column.name == name);
-        column.map_or(0, |column| column.field_id)
-    };
+    let field_id = |name: &str| column_id(schema, name);
     let mut out = String::new();
     for index in text {
         let _ = writeln!(

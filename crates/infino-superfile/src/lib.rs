@@ -19,6 +19,7 @@ mod indexes;
 pub mod key;
 mod layout;
 pub mod reader;
+mod reindex;
 mod rows;
 pub mod scan;
 mod sections;

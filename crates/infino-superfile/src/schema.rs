@@ -113,6 +113,12 @@ pub(crate) fn is_stored(indexes: &IndexSet, column: &str) -> bool {
         && !indexes.vectors.iter().any(|index| index.column == column && !index.stored)
 }
 
+/// The field id of a column; 0, which no column of the user has, if there is none of that name.
+pub(crate) fn column_id(schema: &TableSchema, name: &str) -> u32 {
+    let column = schema.columns.iter().find(|column| column.name == name);
+    column.map_or(0, |column| column.field_id)
+}
+
 fn encode(schema: &Schema) -> Vec<u8> {
     IpcDataGenerator::default()
         .schema_to_bytes_with_dictionary_tracker(

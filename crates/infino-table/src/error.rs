@@ -94,4 +94,9 @@ impl TableError {
     pub fn invalid(problem: impl Into<String>) -> Self {
         Self::Invalid(problem.into())
     }
+
+    /// Whether another writer changed the same rows, so that the change should be decided anew on a newer snapshot.
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Wal(WalError::Conflict(_)))
+    }
 }

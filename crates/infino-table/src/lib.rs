@@ -21,9 +21,11 @@ mod ingest;
 pub mod maintain;
 pub mod mutate;
 pub mod options;
+mod publish;
 pub mod query;
 mod runtime;
 pub mod table;
+pub mod verify;
 pub mod versions;
 pub mod writer;
 

@@ -42,19 +42,14 @@ impl Table {
     pub async fn at_version(&self, version: u64) -> Result<Arc<Snapshot>, TableError> {
         let (store, root) = (&*self.inner.store, &self.inner.root);
         let head = self.inner.log.refresh().await?.head;
-        if version == head.version {
-            return self.refresh().await;
-        }
         if version < head.floor {
             let now = self.refresh().await?;
             let tagged = tags::all(&now.properties)?;
             if let Some(tag) = tagged.iter().find(|tag| tag.version() == version) {
-                let old = tag.open(store, root, &now).await?;
-                return fresh::show(&self.inner, old).await;
+                return fresh::show(&self.inner, tag.open(store, root, now.base()).await?).await;
             }
         }
-        let old = history::as_of_version(store, root, &head, version).await?;
-        fresh::show(&self.inner, old).await
+        fresh::show(&self.inner, history::as_of_version(store, root, &head, version).await?).await
     }
 
     /// The table as of a moment, in milliseconds since the Unix epoch: its newest version made then or before, by the
@@ -65,8 +60,7 @@ impl Table {
     pub async fn at_time(&self, time_ms: u64) -> Result<Arc<Snapshot>, TableError> {
         let head = self.inner.log.refresh().await?.head;
         let (store, root) = (&*self.inner.store, &self.inner.root);
-        let old = history::as_of_time(store, root, &head, time_ms).await?;
-        fresh::show(&self.inner, old).await
+        fresh::show(&self.inner, history::as_of_time(store, root, &head, time_ms).await?).await
     }
 
     /// The version that the tag keeps.
@@ -76,7 +70,7 @@ impl Table {
     pub async fn at_tag(&self, name: &str) -> Result<Arc<Snapshot>, TableError> {
         let now = self.refresh().await?;
         let tag = self.tag(&now, name)?;
-        let old = tag.open(&*self.inner.store, &self.inner.root, &now).await?;
+        let old = tag.open(&*self.inner.store, &self.inner.root, now.base()).await?;
         fresh::show(&self.inner, old).await
     }
 
@@ -94,7 +88,7 @@ impl Table {
             if change.actions.is_empty() {
                 return Ok(now.version);
             }
-            now.check(&change.actions)?;
+            now.base().check(&change.actions)?;
             Ok(writer::publish(self, change).await?.version)
         })
         .await

@@ -1,22 +1,20 @@
 //! Work staged for one commit.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::{ArrayRef, Decimal128Array, RecordBatch};
 use arrow::compute;
 use arrow::datatypes::SchemaRef;
 use infino_format::schema::TableSchema;
-use infino_format::{Action, KeyDigest, RowId};
+use infino_format::{KeyDigest, RowId};
 use infino_manifest::Snapshot;
-use infino_storage::StorageError;
 use infino_superfile::KeyEncoder;
-use infino_wal::{Change, Committed, Conflict, Resolved, WalError};
 
 use crate::ingest::{build, check};
 use crate::mutate::MergeSpec;
 use crate::mutate::stage::{Appended, Lane, Staged, Step};
-use crate::{RowFilter, Table, TableError, evolve, mutate};
+pub(crate) use crate::publish::publish;
+use crate::{RowFilter, Table, TableError, mutate};
 
 /// Stages appends, inserts, deletes, updates and upserts, and publishes all of them in one commit.
 ///
@@ -35,6 +33,8 @@ pub struct Writer {
     pub(crate) inserted: Lane,
     pub(crate) steps: Vec<Step>,
     pub(crate) token: Option<String>,
+    /// What the staged changes were decided on, if they hold of no other version.
+    pub(crate) decided_on: Option<Arc<Snapshot>>,
     auto_commit_bytes: usize,
     /// What was committed early.
     early: Receipt,
@@ -95,6 +95,7 @@ impl Writer {
             inserted: Lane::default(),
             steps: Vec::new(),
             token: None,
+            decided_on: None,
             auto_commit_bytes: 0,
             early: Receipt::default(),
         }
@@ -105,6 +106,14 @@ impl Writer {
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Binds the commit to `snapshot`: predicates are resolved on it, and if another writer changed the rows since, the
+    /// commit is a conflict.
+    #[must_use]
+    pub(crate) fn decided_on(mut self, snapshot: Arc<Snapshot>) -> Self {
+        self.decided_on = Some(snapshot);
         self
     }
 
@@ -314,93 +323,6 @@ fn bounds_of(
         None => Ok(Vec::new()),
     }
 }
-
-/// Commits `change` and makes its snapshot current, then folds the log if that is due.
-pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, TableError> {
-    let committed = publish_only(table, change).await?;
-    table.checkpoint_if_due().await;
-    Ok(committed)
-}
-
-/// Commits `change` and makes its snapshot current.
-pub(crate) async fn publish_only(table: &Table, change: Change) -> Result<Committed, TableError> {
-    let started = Instant::now();
-    if table.inner.options.probe {
-        table.inner.runtime.probe(&*table.inner.store).await?;
-    }
-    let committed = commit(table, change).await?;
-    let known = table.snapshot();
-    if committed.head.version > known.version {
-        let inner = &table.inner;
-        let next = async {
-            let next = known.advance(&*inner.store, &inner.root, &committed.head).await?;
-            crate::fresh::show(inner, next).await
-        };
-        match next.await {
-            Ok(next) => drop(inner.publish(next, started)),
-            // The commit is durable, so this is no error of it; the next pin reads the head again.
-            Err(error) => tracing::warn!(%error, "reading the version just committed failed"),
-        }
-    }
-    Ok(committed)
-}
-
-/// Commits `change`; appended files of an older schema are taken where they are right under the newest one too.
-async fn commit(table: &Table, mut change: Change) -> Result<Committed, TableError> {
-    let added = |action: &Action| matches!(action, Action::AddSuperfile(_));
-    // One that rests on keys is worked out anew: who took them in between must be asked.
-    let only_adds =
-        change.deletes.is_empty() && change.keys.is_none() && change.actions.iter().all(added);
-    loop {
-        let refused = match send(table, &change).await {
-            Err(TableError::Wal(WalError::Conflict(Conflict::SchemaChanged { version })))
-                if only_adds =>
-            {
-                Conflict::SchemaChanged { version }
-            }
-            other => return other,
-        };
-        let Ok(old) = table.at_version(change.read_version).await else {
-            return Err(WalError::Conflict(refused).into());
-        };
-        let new = table.refresh().await?;
-        if new.version <= change.read_version || !evolve::accepts(&new.schema, &old.schema)? {
-            return Err(WalError::Conflict(refused).into());
-        }
-        change.read_version = new.version;
-    }
-}
-
-/// Commits `change`. An unclear outcome is resolved if storage answers at last.
-async fn send(table: &Table, change: &Change) -> Result<Committed, TableError> {
-    let log = &table.inner.log;
-    for _ in 0..=UNCLEAR_MAX {
-        let commit = match log.commit(change.clone()).await {
-            Err(WalError::Unknown(commit)) => commit,
-            other => return Ok(other?),
-        };
-        match log.resolve(commit).await {
-            Ok(Resolved::Committed { version }) => {
-                let head = log.current().head;
-                return Ok(Committed { version, commit, head, replayed: false });
-            }
-            // It never happened and never will: it may be sent again.
-            Ok(Resolved::Absent) => {}
-            Err(error) => {
-                tracing::warn!(%error, %commit, "what became of a commit is not known");
-                return Err(WalError::Unknown(commit).into());
-            }
-        }
-    }
-    Err(TableError::Storage(StorageError::Unavailable {
-        path: table.inner.path("head"),
-        operation: "swap",
-        problem: "it gave no clear answer again and again; nothing was committed".to_owned(),
-    }))
-}
-
-/// How often a commit is sent again that storage gave no clear answer to and that did not happen.
-const UNCLEAR_MAX: u32 = 4;
 
 /// `batch` with `ids` as its first column.
 pub(crate) fn with_ids(

@@ -1,6 +1,6 @@
 //! Columns and indexes that change while rows are there and writers write.
 
-mod support;
+mod numbers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use infino_storage::fault::{Fault, FaultStore, Operation as StoreOperation, Rule
 use infino_storage::{MemoryStore, Store};
 use infino_table::{SchemaChange, Table, TableError, evolve};
 use infino_wal::{Conflict, WalError};
-use support::*;
+use numbers::*;
 
 fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())

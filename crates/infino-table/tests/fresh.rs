@@ -1,6 +1,6 @@
 //! Fresh rows: one compare-and-swap, visible to all at once, sealed without a gap or a duplicate.
 
-mod keyed;
+mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use infino_format::head::HEAD_BYTES_MAX;
 use infino_storage::fault::{Counters, FaultStore, Operation};
 use infino_storage::{MemoryStore, Store};
 use infino_table::{SchemaChange, Table, TableOptions};
-use keyed::{ROOT, all, by_key, create, keys, open, options, rows, runtime, schema, search};
+use support::{ROOT, all, by_key, create, keys, open, options, rows, runtime, schema, search};
 
 /// A table that seals only when told to.
 async fn unsealed(store: Arc<dyn Store>, keyed: bool) -> Table {

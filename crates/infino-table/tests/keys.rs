@@ -1,6 +1,6 @@
 //! Tables with a key: upserts, merges, and no key twice whatever happens.
 
-mod keyed;
+mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use infino_storage::MemoryStore;
 use infino_storage::fault::FaultStore;
 use infino_table::{Matched, MergeSpec, NotMatched, TableError};
-use keyed::{all, by_key, create, keys, open, rows};
+use support::{all, by_key, create, keys, open, rows};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upsert_replaces_and_adds_and_keeps_ids() {
@@ -22,8 +22,8 @@ async fn an_upsert_replaces_and_adds_and_keeps_ids() {
     let values: Vec<_> = after.iter().map(|row| (row.1, row.2)).collect();
     assert_eq!(values, [(1, 10), (2, 22), (3, 30), (4, 41)]);
     assert_eq!(before[1].0, after[1].0, "a replaced row keeps its id");
-    assert_eq!(keyed::search(&table, "value22").await, [2]);
-    assert!(keyed::search(&table, "value20").await.is_empty());
+    assert_eq!(support::search(&table, "value22").await, [2]);
+    assert!(support::search(&table, "value20").await.is_empty());
     table.optimize(std::time::Duration::ZERO).await.unwrap();
     assert_eq!(all(&table, &table.snapshot()).await, after);
     table.upsert(&rows(&[(1, 11)])).await.unwrap();

@@ -1,6 +1,6 @@
 //! Files merged, the log folded, garbage taken, beside writers.
 
-mod support;
+mod numbers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use infino_storage::fault::{Crash, Fault, FaultStore, Operation as StoreOperatio
 use infino_storage::{MemoryStore, Store};
 use infino_table::maintain::MaintainOptions;
 use infino_table::{BackgroundOptions, CompactOptions};
-use support::*;
+use numbers::*;
 
 fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())

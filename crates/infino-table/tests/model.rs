@@ -1,6 +1,6 @@
 //! Several writers on one keyed table over a store that fails, and a crash at every storage operation, against a model.
 
-mod keyed;
+mod support;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use infino_storage::fault::{Crash, Fault, FaultStore, Operation, Rule};
 use infino_storage::{MemoryStore, Store};
 use infino_table::{Matched, MergeSpec, NotMatched, Receipt, Table, TableError, TableOptions};
-use keyed::{all, by_key, keys, open, options, rows};
+use support::{all, by_key, keys, open, options, rows};
 
 type Model = BTreeMap<i64, i64>;
 
@@ -112,13 +112,13 @@ impl Random {
 
 async fn table(store: Arc<dyn Store>) -> Table {
     let options = TableOptions { seal_bytes: 400, ..options() };
-    Table::open(store, keyed::ROOT, keyed::runtime(), options).await.unwrap()
+    Table::open(store, support::ROOT, support::runtime(), options).await.unwrap()
 }
 
 /// Writers of handles of their own, two of which share one, over a store that fails at times.
 async fn check_writers(seed: u64) {
     let store = FaultStore::new(Arc::new(MemoryStore::new()), seed);
-    drop(keyed::create(store.clone(), true).await);
+    drop(support::create(store.clone(), true).await);
     store.add(Rule::new(Fault::FailAfter).on([Operation::Swap]).chance(0.04));
     store.add(Rule::new(Fault::Fail).on([Operation::Swap]).chance(0.04));
     store.add(Rule::new(Fault::Duplicate).on([Operation::Swap]).chance(0.04));
@@ -197,7 +197,7 @@ async fn concurrent_writers_do_what_they_say_in_some_order() {
 /// Everything that writes to storage, one after another; returns how much of it was acknowledged.
 async fn script(store: Arc<dyn Store>) -> usize {
     let options = TableOptions { seal_bytes: 0, mutation_attempts: 3, ..options() };
-    let Ok(table) = Table::open(store, keyed::ROOT, keyed::runtime(), options).await else {
+    let Ok(table) = Table::open(store, support::ROOT, support::runtime(), options).await else {
         return 0;
     };
     let mut acknowledged = 0;
@@ -260,7 +260,7 @@ async fn a_crash_at_any_operation_leaves_a_whole_number_of_commits() {
     for crash in [Crash::Before, Crash::After] {
         for at in 0.. {
             let store = FaultStore::new(Arc::new(MemoryStore::new()), at);
-            drop(keyed::create(store.clone(), true).await);
+            drop(support::create(store.clone(), true).await);
             store.crash_at(store.operations() + at, crash);
             let acknowledged = script(store.clone()).await;
             if acknowledged == STEPS {

@@ -1,6 +1,6 @@
 //! The table as it was, told and opened.
 
-mod support;
+mod numbers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use infino_manifest::ManifestError;
 use infino_storage::fault::{Fault, FaultStore, Operation as StoreOperation, Rule};
 use infino_storage::{MemoryStore, StorageError, Store};
 use infino_table::{ReadConsistency, TableError, TableOptions};
-use support::*;
+use numbers::*;
 
 fn memory() -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
@@ -174,7 +174,7 @@ async fn a_store_is_asked_once_before_it_is_written() {
     // A store that answers yes to everything.
     let liar = FaultStore::new(memory(), 1);
     create(liar.inner().clone(), options()).await;
-    let table = support::open(liar.clone(), TableOptions::default()).await;
+    let table = numbers::open(liar.clone(), TableOptions::default()).await;
     liar.add(Rule::new(Fault::Duplicate).on([StoreOperation::Swap]).path(".probe/"));
     liar.add(Rule::new(Fault::Deny).on([StoreOperation::Put]).path(".probe/"));
     let mut writer = table.writer();

@@ -1,10 +1,11 @@
 //! A place with tables in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
+use datafusion::prelude::SessionContext;
 use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
@@ -19,6 +20,7 @@ pub struct ConnectOptions {
     threads: usize,
     memory_bytes: Option<usize>,
     cache: CacheOptions,
+    filter_cache_bytes: u64,
 }
 
 impl Default for ConnectOptions {
@@ -29,6 +31,7 @@ impl Default for ConnectOptions {
             threads: 0,
             memory_bytes: None,
             cache: CacheOptions { memory_bytes: 128 << 20, ..CacheOptions::default() },
+            filter_cache_bytes: 32 << 20,
         }
     }
 }
@@ -91,6 +94,14 @@ impl ConnectOptions {
         self
     }
 
+    /// Bytes of row sets that are kept in memory, so that a filter is not evaluated twice on the same file; 32 MiB unless
+    /// set, a bit a row.
+    #[must_use]
+    pub fn filter_cache_bytes(mut self, bytes: u64) -> Self {
+        self.filter_cache_bytes = bytes;
+        self
+    }
+
     /// Folder for what builds spill; the system's temporary folder unless set.
     #[must_use]
     pub fn scratch_dir(mut self, dir: impl Into<std::path::PathBuf>) -> Self {
@@ -115,11 +126,25 @@ pub struct Connection {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) state: SessionState,
+    pub(crate) state: Arc<SessionState>,
     runtime: Runtime,
     options: TableOptions,
     /// Open tables by folder: all handles on a table share its snapshot and its open files.
     open: Mutex<HashMap<String, Table>>,
+    /// Names to folders, when the catalog was last read.
+    names: Mutex<BTreeMap<String, String>>,
+}
+
+impl Inner {
+    /// The tables that are open, by the name and the folder they were last known by.
+    pub(crate) fn opened(&self) -> Vec<(String, String, Table)> {
+        let names = self.names.lock().expect("no panic while held");
+        let open = self.open.lock().expect("no panic while held");
+        let opened = names.iter().filter_map(|(name, folder)| {
+            Some((name.clone(), folder.clone(), open.get(folder)?.clone()))
+        });
+        opened.collect()
+    }
 }
 
 /// Connects to the place that `uri` names: `memory://`, a path or `file://…`, `s3://bucket/prefix`, `az://…`, `gs://…`.
@@ -145,10 +170,14 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
-            state: sql::base_state(options.memory_bytes)?,
+            state: Arc::new(sql::base_state(
+                options.memory_bytes,
+                sql::RowSets::new(options.filter_cache_bytes),
+            )?),
             runtime: Runtime::new(options.threads)?,
             options: options.table,
             open: Mutex::default(),
+            names: Mutex::default(),
         }),
     })
 }
@@ -189,9 +218,9 @@ impl Connection {
     /// # Errors
     /// `NotFound`, naming the tables there are.
     pub async fn open_table(&self, name: &str) -> Result<Supertable, Error> {
-        let (names, _) = catalog::read(&self.inner.store).await?;
-        let Some(folder) = names.tables.get(name) else {
-            return Err(not_found(name, names.tables.keys()));
+        let names = self.names().await?;
+        let Some(folder) = names.get(name) else {
+            return Err(not_found(name, names.keys()));
         };
         Ok(Supertable::new(self.clone(), name, self.open_folder(folder).await?))
     }
@@ -201,8 +230,14 @@ impl Connection {
     /// # Errors
     /// `Unavailable` if storage keeps failing.
     pub async fn table_names(&self) -> Result<Vec<String>, Error> {
-        let (names, _) = catalog::read(&self.inner.store).await?;
-        Ok(names.tables.into_keys().collect())
+        Ok(self.names().await?.into_keys().collect())
+    }
+
+    /// Names to folders, as the catalog says now.
+    pub(crate) async fn names(&self) -> Result<BTreeMap<String, String>, Error> {
+        let (catalog, _) = catalog::read(&self.inner.store).await?;
+        self.inner.names.lock().expect("no panic while held").clone_from(&catalog.tables);
+        Ok(catalog.tables)
     }
 
     /// Drops a table: its name at once, then its objects.
@@ -230,6 +265,19 @@ impl Connection {
     /// $1, k => 10)`, `hybrid_search(…)`, `token_match(…)`, `exact_match(…)`.
     pub fn query_sql(&self, sql: impl Into<String>) -> SqlQuery {
         SqlQuery::new(self.clone(), sql.into())
+    }
+
+    /// Makes the tables known to a DataFusion session of yours, under their names, and with them the search functions,
+    /// `match`, `match_score` and `distance`.
+    ///
+    /// A table is read at its newest version whenever a statement names it; within one statement two mentions of it may
+    /// read two versions. Tables made later are not known until this is called again. Rows are written through the
+    /// connection.
+    ///
+    /// # Errors
+    /// `Unavailable` if storage keeps failing; `Invalid` if the session has a table of the same name.
+    pub async fn register_into(&self, context: &SessionContext) -> Result<(), Error> {
+        sql::registered::register(self, context).await
     }
 
     /// The store's URI, without secrets.

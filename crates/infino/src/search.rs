@@ -14,7 +14,7 @@ use infino_table::{Fusion, Hit, RowFilter, Table, TableError};
 use infino_vector::SearchParams;
 
 use crate::index_spec::KEYWORD;
-use crate::{Error, Predicate, Supertable};
+use crate::{Error, Predicate, Supertable, TextMode};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +22,7 @@ pub(crate) enum Question {
     Bm25 {
         column: String,
         query: String,
+        mode: TextMode,
     },
     Vector {
         column: String,
@@ -30,6 +31,7 @@ pub(crate) enum Question {
     Hybrid {
         text_column: String,
         query: String,
+        mode: TextMode,
         vector_column: String,
         vector: Arc<[f32]>,
         fusion: Fusion,
@@ -112,6 +114,14 @@ impl Search {
         self
     }
 
+    /// How the text of a BM25 or hybrid search is understood; [`TextMode::Any`] unless said.
+    pub fn mode(mut self, new: TextMode) -> Self {
+        if let Question::Bm25 { mode, .. } | Question::Hybrid { mode, .. } = &mut self.question {
+            *mode = new;
+        }
+        self
+    }
+
     /// How a hybrid search fuses its two rankings.
     pub fn fusion(mut self, new: Fusion) -> Self {
         if let Question::Hybrid { fusion, .. } = &mut self.question {
@@ -165,7 +175,7 @@ pub(crate) async fn answer(
     Ok(rows::fetch(table, snapshot, &hits, question.value_name(), columns).await?)
 }
 
-async fn find(
+pub(crate) async fn find(
     table: &Table,
     snapshot: &Arc<Snapshot>,
     question: &Question,
@@ -181,17 +191,16 @@ async fn find(
         ..SearchParams::default()
     };
     Ok(match question {
-        Question::Bm25 { column, query } => {
+        Question::Bm25 { column, query, mode } => {
             text::index(snapshot, column)?;
-            text::search(table, snapshot, &Query::matching(column, query, Operator::Or), k, filter)
-                .await?
+            text::search(table, snapshot, &mode.query(column, query)?, k, filter).await?
         }
         Question::Vector { column, vector } => {
             vector::search(table, snapshot, column, vector, &params(k), filter).await?
         }
-        Question::Hybrid { text_column, query, vector_column, vector, fusion } => {
+        Question::Hybrid { text_column, query, mode, vector_column, vector, fusion } => {
             text::index(snapshot, text_column)?;
-            let query = Query::matching(text_column, query, Operator::Or);
+            let query = mode.query(text_column, query)?;
             hybrid::search(table, snapshot, &query, vector_column, vector, k, *fusion, filter)
                 .await?
         }

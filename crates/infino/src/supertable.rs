@@ -11,7 +11,7 @@ use infino_table::{Fusion, MutationStats, OptimizeReport, RowFilter, Table};
 
 use crate::search::{Question, Search};
 use crate::sql::filter::PredicateFilter;
-use crate::{Connection, Error, Predicate};
+use crate::{Connection, Error, Predicate, TextMode};
 
 /// A table; cheap to clone.
 ///
@@ -108,7 +108,11 @@ impl Supertable {
     /// # Errors
     /// On await: `Invalid` if `column` has no full-text index or a column is unknown.
     pub fn bm25_search(&self, column: &str, query: &str, k: usize, columns: &[&str]) -> Search {
-        let question = Question::Bm25 { column: column.to_owned(), query: query.to_owned() };
+        let question = Question::Bm25 {
+            column: column.to_owned(),
+            query: query.to_owned(),
+            mode: TextMode::default(),
+        };
         Search::new(self.clone(), question, k, columns)
     }
 
@@ -143,6 +147,7 @@ impl Supertable {
         let question = Question::Hybrid {
             text_column: text_column.to_owned(),
             query: query.to_owned(),
+            mode: TextMode::default(),
             vector_column: vector_column.to_owned(),
             vector: vector.into(),
             fusion: Fusion::default(),

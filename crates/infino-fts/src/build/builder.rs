@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use infino_format::DocId;
 use infino_format::schema::TextIndex;
 
-use super::encode::encode;
+use super::encode::{Encoded, encode};
 use super::inverter::Inverter;
 use super::merge;
 use super::scratch::Spool;
@@ -107,7 +107,7 @@ impl FtsBuilder {
                 self.fields.len()
             )));
         }
-        if self.rows == u32::MAX - 1 {
+        if self.rows == layout::ROWS_MAX {
             return Err(FtsError::Invalid(format!("a section holds at most {} rows", self.rows)));
         }
         if let Some(long) = values.iter().flatten().find(|value| value.len() > VALUE_BYTES_MAX) {
@@ -150,30 +150,7 @@ impl FtsBuilder {
         for ((column, mut field), runs) in self.columns.iter().zip(self.fields).zip(self.runs) {
             encoded.push(encode(column, &mut field, runs, dir)?);
         }
-        let (parts, regions): (Vec<_>, Vec<_>) =
-            encoded.into_iter().map(|field| (field.parts, field.regions)).unzip();
-        let open = layout::write(self.rows, &parts);
-        out.write_all(&open)?;
-        let mut len = open.len() as u64;
-        for region in regions.into_iter().flatten() {
-            len += region.len();
-            region.copy_to(out)?;
-        }
-        let fields = parts
-            .into_iter()
-            .map(|field| FieldSummary {
-                docs: field.layout.docs,
-                tokens: field.layout.tokens,
-                min_term: field
-                    .blocks
-                    .into_iter()
-                    .next()
-                    .map(|(first, _)| first)
-                    .unwrap_or_default(),
-                max_term: field.layout.max_term,
-            })
-            .collect();
-        Ok(Built { len, open_len: open.len() as u64, fields })
+        write_section(self.rows, encoded, out)
     }
 
     /// The section in memory.
@@ -185,4 +162,31 @@ impl FtsBuilder {
         let built = self.finish_to(&mut bytes)?;
         Ok((bytes, built))
     }
+}
+
+/// Writes the section of `rows` that holds these fields.
+pub(crate) fn write_section(
+    rows: u32,
+    encoded: Vec<Encoded>,
+    out: &mut dyn Write,
+) -> Result<Built, FtsError> {
+    let (parts, regions): (Vec<_>, Vec<_>) =
+        encoded.into_iter().map(|field| (field.parts, field.regions)).unzip();
+    let open = layout::write(rows, &parts);
+    out.write_all(&open)?;
+    let mut len = open.len() as u64;
+    for region in regions.into_iter().flatten() {
+        len += region.len();
+        region.copy_to(out)?;
+    }
+    let fields = parts
+        .into_iter()
+        .map(|field| FieldSummary {
+            docs: field.layout.docs,
+            tokens: field.layout.tokens,
+            min_term: field.blocks.into_iter().next().map(|(first, _)| first).unwrap_or_default(),
+            max_term: field.layout.max_term,
+        })
+        .collect();
+    Ok(Built { len, open_len: open.len() as u64, fields })
 }

@@ -134,57 +134,95 @@ impl<'a> Block<'a> {
         Ok(Metas { cursor: Cursor::new(WHAT, bytes), at: self.metas_at + at, next: None })
     }
 
-    /// Calls `each` with the terms that `accept` takes, in order. `accept` is called with every term and how many bytes it
-    /// shares with the one before, except where `may` refuses what some neighbours begin with.
+    /// Calls `each` with the terms that `accept` takes, in order. `accept` is called with terms and how many bytes each
+    /// shares with the one it was called with before; it answers whether the term is taken, and how many of its bytes rule
+    /// out whatever begins with them (`usize::MAX` if none do), so that those are passed over. So does `ruled_out`, of what
+    /// neighbours begin with.
     pub(crate) fn matching(
         &self,
-        mut may: impl FnMut(&[u8]) -> bool,
-        mut accept: impl FnMut(&[u8], usize) -> bool,
+        mut ruled_out: impl FnMut(&[u8], usize) -> Option<usize>,
+        mut accept: impl FnMut(&[u8], usize) -> (bool, usize),
         mut each: impl FnMut(Found),
     ) -> Result<(), FormatError> {
-        let mut term = Vec::new();
-        for group in 0..self.groups() {
+        let (mut term, mut dead) = (Vec::with_capacity(64), usize::MAX);
+        let (mut group, mut asked): (usize, &[u8]) = (0, &[]);
+        while group < self.groups() {
+            let first = self.restart_key(group)?;
             if group + 1 < self.groups() {
-                let (first, next) = (self.restart_key(group)?, self.restart_key(group + 1)?);
-                let shared = first.iter().zip(next).take_while(|(a, b)| a == b).count();
-                if !may(&first[..shared]) {
+                let begin = &first[..common(first, self.restart_key(group + 1)?)];
+                let refused = ruled_out(begin, common(begin, asked));
+                asked = begin;
+                if let Some(len) = refused {
+                    group = self.last_that_begins(group + 1, &first[..len.min(begin.len())])?;
                     continue;
                 }
             }
-            let mut keys = self.keys_from(group)?;
-            let mut metas = None;
-            let mut read = 0;
-            for i in 0..RESTART.min(self.count - group * RESTART) {
-                let mut shared = keys.varint()? as usize;
-                let suffix = keys.bytes()?;
-                if shared > term.len() {
-                    return Err(FormatError::invalid(WHAT, "shared prefix"));
-                }
-                if i == 0 {
-                    // A restart is written whole.
-                    shared = term.iter().zip(suffix).take_while(|(a, b)| a == b).count();
-                    term.clear();
-                } else {
-                    term.truncate(shared);
-                }
-                term.extend_from_slice(suffix);
-                if !accept(&term, shared) {
-                    continue;
-                }
-                let metas = match &mut metas {
-                    Some(metas) => metas,
-                    none => none.insert(self.metas_from(group)?),
-                };
-                while read < i {
-                    metas.next(self)?;
-                    read += 1;
-                }
-                each(metas.next(self)?);
-                read += 1;
-            }
+            self.matching_of_group(group, &mut term, &mut dead, &mut accept, &mut each)?;
+            group += 1;
         }
         Ok(())
     }
+
+    /// The last group from `group` on, which begins with `prefix`, whose first term does.
+    fn last_that_begins(&self, group: usize, prefix: &[u8]) -> Result<usize, FormatError> {
+        let (mut low, mut high) = (group, self.groups());
+        while high - low > 1 {
+            let middle = (low + high) / 2;
+            if self.restart_key(middle)?.starts_with(prefix) { low = middle } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    fn matching_of_group(
+        &self,
+        group: usize,
+        term: &mut Vec<u8>,
+        dead: &mut usize,
+        accept: &mut impl FnMut(&[u8], usize) -> (bool, usize),
+        each: &mut impl FnMut(Found),
+    ) -> Result<(), FormatError> {
+        let mut keys = self.keys_from(group)?;
+        let mut metas = None;
+        let mut read = 0;
+        for i in 0..RESTART.min(self.count - group * RESTART) {
+            let mut shared = keys.varint()? as usize;
+            let suffix = keys.bytes()?;
+            let whole = i == 0;
+            if whole {
+                // A restart is written whole.
+                shared = common(term, suffix);
+            }
+            if shared >= *dead {
+                continue;
+            }
+            if shared > term.len() {
+                return Err(FormatError::invalid(WHAT, "shared prefix"));
+            }
+            term.truncate(if whole { 0 } else { shared });
+            term.extend_from_slice(suffix);
+            let taken;
+            (taken, *dead) = accept(term, shared);
+            if !taken {
+                continue;
+            }
+            let metas = match &mut metas {
+                Some(metas) => metas,
+                none => none.insert(self.metas_from(group)?),
+            };
+            while read < i {
+                metas.next(self)?;
+                read += 1;
+            }
+            each(metas.next(self)?);
+            read += 1;
+        }
+        Ok(())
+    }
+}
+
+/// How many bytes `a` and `b` share at their start.
+pub(crate) fn common(a: &[u8], b: &[u8]) -> usize {
+    a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
 /// Walks the second column of a block.

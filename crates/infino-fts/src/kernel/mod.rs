@@ -4,6 +4,8 @@
 //! same bits. The choice is made at run time.
 #![allow(unsafe_code)]
 
+pub(crate) mod bits;
+pub(crate) mod find;
 pub(crate) mod pack;
 pub(crate) mod score;
 
@@ -18,4 +20,13 @@ pub(crate) fn has_avx2() -> bool {
     {
         false
     }
+}
+
+/// Whether this machine counts and picks bits in one step.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(crate) fn has_bmi2() -> bool {
+    std::is_x86_feature_detected!("bmi2")
+        && std::is_x86_feature_detected!("bmi1")
+        && std::is_x86_feature_detected!("popcnt")
 }

@@ -103,6 +103,96 @@ fn unpack_width<const W: usize>(bytes: &[u8], out: &mut [u32; BLOCK_LEN]) {
     }
 }
 
+/// Numbers of a patched block that may be wider than the rest.
+const PATCHES_MAX: usize = 6;
+/// Bits by which they may be wider.
+const PATCH_BITS: u8 = 8;
+/// Widths from 0 to 32.
+const WIDTHS: u8 = 33;
+
+/// [`Patched::bytes`] by code; 0 where there is none.
+pub(crate) const CODE_BYTES: [u16; 256] = {
+    let mut bytes = [0; 256];
+    let mut code = 0;
+    while code < (PATCHES_MAX + 1) * WIDTHS as usize {
+        bytes[code] = (16 * (code % WIDTHS as usize) + 2 * (code / WIDTHS as usize)) as u16;
+        code += 1;
+    }
+    bytes
+};
+
+/// A width below which most numbers of a block stay, and how many do not; as a byte `width + 33 * patches`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Patched {
+    width: u8,
+    patches: u8,
+}
+
+impl Patched {
+    /// What makes `values` smallest.
+    pub(crate) fn best(values: &[u32; BLOCK_LEN]) -> Self {
+        let mut counts = [0u8; WIDTHS as usize];
+        values.iter().for_each(|value| counts[32 - value.leading_zeros() as usize] += 1);
+        let widest = counts.iter().rposition(|&count| count > 0).unwrap_or(0) as u8;
+        let (mut best, mut above) = (Self { width: widest, patches: 0 }, 0);
+        for width in (widest.saturating_sub(PATCH_BITS)..widest).rev() {
+            above += usize::from(counts[width as usize + 1]);
+            if above > PATCHES_MAX {
+                break;
+            }
+            let narrow = Self { width, patches: above as u8 };
+            if narrow.bytes() < best.bytes() {
+                best = narrow;
+            }
+        }
+        best
+    }
+
+    /// Reads [`Patched::code`]; `None` if it is none.
+    #[inline]
+    pub(crate) fn read(code: u8) -> Option<Self> {
+        let (width, patches) = (code % WIDTHS, code / WIDTHS);
+        (usize::from(patches) <= PATCHES_MAX).then_some(Self { width, patches })
+    }
+
+    pub(crate) fn code(self) -> u8 {
+        self.width + WIDTHS * self.patches
+    }
+
+    /// Bits of the widest number, or more.
+    pub(crate) fn bits(self) -> u8 {
+        self.width + if self.patches > 0 { PATCH_BITS } else { 0 }
+    }
+
+    /// Bytes of the block.
+    #[inline]
+    pub(crate) fn bytes(self) -> usize {
+        block_bytes(self.width) + 2 * usize::from(self.patches)
+    }
+
+    /// Appends the low bits of all `values`, then place and high bits of those that are wider.
+    pub(crate) fn pack(self, values: &[u32; BLOCK_LEN], out: &mut Vec<u8>) {
+        let low = ((1u64 << self.width) - 1) as u32;
+        pack(&values.map(|value| value & low), self.width, out);
+        for (i, &value) in values.iter().enumerate().filter(|&(_, &value)| value > low) {
+            out.extend([i as u8, (value >> self.width) as u8]);
+        }
+    }
+
+    /// Reads a block.
+    ///
+    /// # Panics
+    /// If `bytes` is shorter than the block.
+    #[inline]
+    pub(crate) fn unpack(self, bytes: &[u8], out: &mut [u32; BLOCK_LEN]) {
+        unpack(bytes, self.width, out);
+        for patch in bytes[block_bytes(self.width)..self.bytes()].as_chunks::<2>().0 {
+            let high = u64::from(patch[1]) << self.width;
+            out[usize::from(patch[0]) % BLOCK_LEN] |= high as u32;
+        }
+    }
+}
+
 /// Turns the gaps of a block into documents: document `i` is `next` plus the first `i + 1` gaps plus `i`. Sums wrap.
 #[inline]
 pub(crate) fn sum_block(gaps: &mut [u32; BLOCK_LEN], next: u32) {
@@ -163,8 +253,13 @@ pub(crate) fn pack_stream(values: &[u32], width: u8, out: &mut Vec<u8>) {
 #[inline]
 pub(crate) fn stream_at(bytes: &[u8], width: u8, index: usize) -> u32 {
     let bit = index * width as usize;
-    let (at, shift) = (bit / 8, bit % 8);
-    let word = match bytes.get(at..at + 8) {
+    (word_at(bytes, bit / 8) >> (bit % 8) & ((1 << width) - 1)) as u32
+}
+
+/// The eight bytes from `at` on; those past the end count as zero.
+#[inline]
+pub(crate) fn word_at(bytes: &[u8], at: usize) -> u64 {
+    match bytes.get(at..at + 8) {
         Some(word) => u64::from_le_bytes(word.try_into().expect("eight bytes")),
         None => {
             let mut word = [0; 8];
@@ -172,8 +267,7 @@ pub(crate) fn stream_at(bytes: &[u8], width: u8, index: usize) -> u32 {
             word[..rest.len()].copy_from_slice(rest);
             u64::from_le_bytes(word)
         }
-    };
-    (word >> shift & ((1 << width) - 1)) as u32
+    }
 }
 
 /// Reads the first `out.len()` numbers of a stream.
@@ -206,6 +300,15 @@ mod tests {
             sum_block(&mut fast, seed as u32);
             sum_block_any(&mut slow, seed as u32);
             prop_assert_eq!(fast, slow);
+            let mut patched = values.map(|value| value >> width.min(20));
+            patched[len.min(127)] = values[0];
+            let (code, mut bytes) = (Patched::best(&patched), Vec::new());
+            code.pack(&patched, &mut bytes);
+            prop_assert_eq!(bytes.len(), code.bytes());
+            prop_assert!(patched.iter().all(|&value| u64::from(value) < 1 << code.bits().min(32)));
+            prop_assert_eq!(usize::from(CODE_BYTES[usize::from(code.code())]), code.bytes());
+            Patched::read(code.code()).unwrap().unpack(&bytes, &mut back);
+            prop_assert_eq!(back, patched);
             let mut bytes = Vec::new();
             pack_stream(&values[..len], width, &mut bytes);
             prop_assert_eq!(bytes.len(), stream_bytes(len, width));

@@ -7,6 +7,7 @@ use super::impacts::{CODE_LENS, TF_OPEN};
 use super::long::Directory;
 use super::short::Short;
 use crate::bm25::Scorer;
+use crate::kernel::find::place_of;
 use crate::kernel::pack::BLOCK_LEN;
 use crate::reader::Field;
 
@@ -140,6 +141,14 @@ impl PostingsCursor {
         Ok(())
     }
 
+    /// Whether documents are found in `block` without reading it: it is a bitset and has not been read.
+    pub(crate) fn finds_bits(&self, block: usize) -> bool {
+        match &self.source {
+            Source::Short => false,
+            Source::Long { directory, .. } => self.block != block && directory.is_bits(block),
+        }
+    }
+
     /// Where `doc` is in `block`, which may hold it.
     #[inline]
     pub(crate) fn find(
@@ -223,19 +232,6 @@ fn verify(
     field.verified.once(field.unit(first_unit + 1 + group as u64), || {
         checksum::verify("posting blocks", &data[range], crc)
     })
-}
-
-/// The first of the first `len` of `docs` that is at least `doc`, or the last.
-#[inline(always)]
-pub(crate) fn place_of(docs: &[u32; BLOCK_LEN], len: usize, doc: u32) -> usize {
-    if len == BLOCK_LEN {
-        let mut at = 0;
-        for step in [64, 32, 16, 8, 4, 2, 1] {
-            at += if docs[(at + step - 1) & (BLOCK_LEN - 1)] < doc { step } else { 0 };
-        }
-        return at.min(BLOCK_LEN - 1);
-    }
-    docs[..len].partition_point(|&own| own < doc).min(len - 1)
 }
 
 /// The best of `pairs`; without any, nothing is known.

@@ -1,5 +1,6 @@
 //! Lists of more than one block: a directory, then the blocks.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -7,9 +8,9 @@ use infino_format::{FormatError, checksum};
 
 use super::short::{gaps, sum_gaps};
 use super::{GROUP_BLOCKS, List, impacts};
+use crate::kernel::bits::{ones, rank};
 use crate::kernel::pack::{
-    BLOCK_LEN, block_bytes, pack, pack_stream, stream_bytes, sum_block, unpack, unpack_stream,
-    width,
+    BLOCK_LEN, CODE_BYTES, Patched, pack_stream, stream_bytes, sum_block, unpack_stream, width,
 };
 
 const WHAT: &str = "posting directory";
@@ -27,7 +28,7 @@ pub(crate) struct LongLen {
 /// Appends the directory and the blocks.
 pub(crate) fn write(list: &List, lens: &[u32], average: f64, out: &mut Vec<u8>) -> LongLen {
     let mut lasts = Vec::new();
-    let (mut codes, mut tf_widths, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut codes, mut tf_codes, mut counts) = (Vec::new(), Vec::new(), Vec::new());
     let (mut pairs, mut data, mut crcs) = (Vec::new(), Vec::new(), Vec::new());
     let mut data_starts = Vec::new();
     let (mut next, mut group_start) = (0, 0);
@@ -40,7 +41,7 @@ pub(crate) fn write(list: &List, lens: &[u32], average: f64, out: &mut Vec<u8>) 
         }
         lasts.extend_from_slice(&last.to_le_bytes());
         codes.push(write_docs(docs, next, &mut data));
-        tf_widths.push(write_tfs(tfs, &mut data));
+        tf_codes.push(write_tfs(tfs, &mut data));
         let doc_lens = docs.iter().map(|&doc| lens[doc as usize]);
         counts.push(impacts::write(tfs, doc_lens, average, &mut pairs));
         next = last + 1;
@@ -50,7 +51,7 @@ pub(crate) fn write(list: &List, lens: &[u32], average: f64, out: &mut Vec<u8>) 
         }
     }
     let start = out.len();
-    for part in [&lasts, &codes, &tf_widths, &counts, &data_starts, &crcs, &pairs] {
+    for part in [&lasts, &codes, &tf_codes, &counts, &data_starts, &crcs, &pairs] {
         out.extend_from_slice(part);
     }
     let crc = checksum::crc32c(&out[start..]);
@@ -62,15 +63,16 @@ pub(crate) fn write(list: &List, lens: &[u32], average: f64, out: &mut Vec<u8>) 
 
 fn write_docs(docs: &[u32], next: u32, data: &mut Vec<u8>) -> u8 {
     let gaps = gaps(docs, next);
-    let width = width(&gaps);
     let Ok(full) = <&[u32; BLOCK_LEN]>::try_from(&gaps[..]) else {
+        let width = width(&gaps);
         pack_stream(&gaps, width, data);
         return width;
     };
     let words = bit_words(next, docs[BLOCK_LEN - 1]);
-    if 8 * words > block_bytes(width) {
-        pack(full, width, data);
-        return width;
+    let patched = Patched::best(full);
+    if 8 * words > patched.bytes() {
+        patched.pack(full, data);
+        return patched.code();
     }
     let mut bits = vec![0u64; words];
     for doc in docs {
@@ -83,12 +85,18 @@ fn write_docs(docs: &[u32], next: u32, data: &mut Vec<u8>) -> u8 {
 
 fn write_tfs(tfs: &[u32], data: &mut Vec<u8>) -> u8 {
     let less: Vec<u32> = tfs.iter().map(|tf| tf - 1).collect();
-    let width = width(&less);
     match <&[u32; BLOCK_LEN]>::try_from(&less[..]) {
-        Ok(full) => pack(full, width, data),
-        Err(_) => pack_stream(&less, width, data),
+        Ok(full) => {
+            let patched = Patched::best(full);
+            patched.pack(full, data);
+            patched.code()
+        }
+        Err(_) => {
+            let width = width(&less);
+            pack_stream(&less, width, data);
+            width
+        }
     }
-    width
 }
 
 /// Words of the bitset from `next` to `last`.
@@ -105,10 +113,17 @@ pub(crate) struct Directory {
     groups: usize,
     bytes: Bytes,
     data_len: usize,
+    /// The block whose bytes were sought last, and where they begin.
+    last_start: Cell<(usize, usize)>,
 }
 
 fn misplaced() -> FormatError {
     FormatError::invalid(WHAT, "blocks out of place")
+}
+
+#[inline]
+fn patched(code: u8) -> Result<Patched, FormatError> {
+    Patched::read(code).ok_or_else(|| FormatError::invalid(WHAT, format!("a block coded {code}")))
 }
 
 impl Directory {
@@ -124,7 +139,8 @@ impl Directory {
         if bytes.len() < 7 * blocks + 8 * groups + 4 || df > rows as usize {
             return Err(misplaced());
         }
-        Ok(Self { df, rows, blocks, groups, bytes, data_len })
+        let last_start = Cell::new((0, usize::MAX));
+        Ok(Self { df, rows, blocks, groups, bytes, data_len, last_start })
     }
 
     #[inline(always)]
@@ -149,7 +165,7 @@ impl Directory {
     }
 
     #[inline(always)]
-    fn tf_width(&self, block: usize) -> u8 {
+    fn tf_code(&self, block: usize) -> u8 {
         self.bytes[5 * self.blocks + block]
     }
 
@@ -211,25 +227,47 @@ impl Directory {
     }
 
     fn tf_bytes(&self, block: usize) -> Result<usize, FormatError> {
-        self.number_bytes(block, self.tf_width(block))
+        self.number_bytes(block, self.tf_code(block))
     }
 
     #[inline]
-    fn number_bytes(&self, block: usize, width: u8) -> Result<usize, FormatError> {
+    fn number_bytes(&self, block: usize, code: u8) -> Result<usize, FormatError> {
         match self.block_len(block) {
-            _ if width > 32 => Err(FormatError::invalid(WHAT, format!("a width of {width} bits"))),
-            BLOCK_LEN => Ok(block_bytes(width)),
-            len => Ok(stream_bytes(len, width)),
+            BLOCK_LEN => Ok(patched(code)?.bytes()),
+            len if code <= 32 => Ok(stream_bytes(len, code)),
+            _ => Err(FormatError::invalid(WHAT, format!("a width of {code} bits"))),
         }
+    }
+
+    /// Bytes of `blocks`, of 128 documents each.
+    fn full_bytes(&self, blocks: Range<usize>) -> usize {
+        let column = |i: usize| &self.bytes[i * self.blocks..][blocks.clone()];
+        let (doc_codes, tf_codes) = (column(4), column(5));
+        let mut bytes = 0;
+        for (i, (&doc_code, &tf_code)) in doc_codes.iter().zip(tf_codes).enumerate() {
+            bytes += usize::from(CODE_BYTES[usize::from(tf_code)]);
+            bytes += match doc_code {
+                BITS => {
+                    let block = blocks.start + i;
+                    8 * bit_words(self.first(block), self.last(block))
+                }
+                code => usize::from(CODE_BYTES[usize::from(code)]),
+            };
+        }
+        bytes
     }
 
     /// The documents' bytes and the frequencies' bytes of `block`.
     fn parts<'a>(&self, data: &'a [u8], block: usize) -> Result<(&'a [u8], &'a [u8]), FormatError> {
-        let group = block / GROUP_BLOCKS;
-        let mut start = self.of_group(0, group) as usize;
-        for block in group * GROUP_BLOCKS..block {
-            start += self.doc_bytes(block)? + self.tf_bytes(block)?;
+        let first = block / GROUP_BLOCKS * GROUP_BLOCKS;
+        let (mut from, mut start) = self.last_start.get();
+        if !(first..=block).contains(&from) || start == usize::MAX {
+            (from, start) = (first, self.of_group(0, block / GROUP_BLOCKS) as usize);
         }
+        if from < block {
+            start += self.full_bytes(from..block);
+        }
+        self.last_start.set((block, start));
         let (docs, tfs) = (self.doc_bytes(block)?, self.tf_bytes(block)?);
         let bytes = data.get(start..start + docs + tfs).ok_or_else(misplaced)?;
         Ok(bytes.split_at(docs))
@@ -249,15 +287,20 @@ impl Directory {
         }
         let (bytes, _) = self.parts(data, block)?;
         if code == BITS {
-            read_bits(bytes, first, out)?;
+            if !ones(bytes.as_chunks().0, first, out) {
+                return Err(FormatError::invalid(BLOCK, "not 128 documents"));
+            }
         } else {
+            let mut bits = 32;
             if len == BLOCK_LEN {
-                unpack(bytes, code, out);
+                let patched = patched(code)?;
+                patched.unpack(bytes, out);
+                bits = patched.bits();
             } else {
                 unpack_stream(bytes, code, &mut out[..len]);
             }
             // 128 gaps of up to 24 bits from below 2^31 cannot pass 32 bits.
-            if len == BLOCK_LEN && code <= 24 && first < 1 << 31 {
+            if bits <= 24 && first < 1 << 31 {
                 sum_block(out, first);
             } else {
                 sum_gaps(&mut out[..len], first, last + 1)?;
@@ -269,6 +312,11 @@ impl Directory {
         Ok(len)
     }
 
+    /// Whether `block` is a bitset.
+    pub(crate) fn is_bits(&self, block: usize) -> bool {
+        self.code(block) == BITS && self.block_len(block) == BLOCK_LEN
+    }
+
     /// Where `doc` is in `block`, if the block is a bitset: `Some(None)` if it is not there.
     pub(crate) fn find_bit(
         &self,
@@ -276,21 +324,12 @@ impl Directory {
         block: usize,
         doc: u32,
     ) -> Result<Option<Option<usize>>, FormatError> {
-        if self.code(block) != BITS || self.block_len(block) != BLOCK_LEN {
+        if !self.is_bits(block) {
             return Ok(None);
         }
         let (bytes, _) = self.parts(data, block)?;
         let at = doc.wrapping_sub(self.first(block)) as usize;
-        let words: &[[u8; 8]] = bytes.as_chunks().0;
-        let Some(&word) = words.get(at / 64) else { return Ok(Some(None)) };
-        let word = u64::from_le_bytes(word);
-        if word >> (at % 64) & 1 == 0 {
-            return Ok(Some(None));
-        }
-        let before =
-            words[..at / 64].iter().map(|&word| u64::from_le_bytes(word).count_ones()).sum::<u32>();
-        let index = (before + (word & ((1 << (at % 64)) - 1)).count_ones()) as usize;
-        Ok(Some((index < BLOCK_LEN).then_some(index)))
+        Ok(Some(rank(bytes.as_chunks().0, at).filter(|&index| index < BLOCK_LEN)))
     }
 
     /// Reads the frequencies of `block`.
@@ -302,35 +341,14 @@ impl Directory {
     ) -> Result<(), FormatError> {
         let len = self.block_len(block);
         let (_, bytes) = self.parts(data, block)?;
-        let width = self.tf_width(block);
+        let code = self.tf_code(block);
         if len == BLOCK_LEN {
-            unpack(bytes, width, out);
+            patched(code)?.unpack(bytes, out);
         } else {
-            unpack_stream(bytes, width, &mut out[..len]);
+            unpack_stream(bytes, code, &mut out[..len]);
         }
         out.iter_mut().for_each(|tf| *tf = tf.wrapping_add(1));
         Ok(())
-    }
-}
-
-fn read_bits(bytes: &[u8], first: u32, out: &mut [u32; BLOCK_LEN]) -> Result<(), FormatError> {
-    let mut at = 0;
-    for (i, word) in bytes.chunks_exact(8).enumerate() {
-        let mut word = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-        let base = first + 64 * i as u32;
-        if at + word.count_ones() as usize > BLOCK_LEN {
-            return Err(FormatError::invalid(BLOCK, "more than 128 documents"));
-        }
-        while word != 0 {
-            out[at] = base + word.trailing_zeros();
-            at += 1;
-            word &= word - 1;
-        }
-    }
-    if at == BLOCK_LEN {
-        Ok(())
-    } else {
-        Err(FormatError::invalid(BLOCK, format!("{at} documents")))
     }
 }
 

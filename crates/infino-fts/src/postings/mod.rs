@@ -26,10 +26,10 @@ pub(crate) fn posting_units(df: usize) -> u64 {
 }
 
 /// Checksummed units of a list outside the dictionary, numbered from its first: its postings, then if the field keeps
-/// positions their table (there is none if they are one block) and their blocks.
+/// positions their table (there is none if they are one block) and their groups.
 pub(crate) fn units(df: usize, positions: bool) -> u64 {
-    let blocks = df.div_ceil(crate::kernel::pack::BLOCK_LEN) as u64;
-    posting_units(df) + if positions { 1 + blocks } else { 0 }
+    let groups = df.div_ceil(crate::kernel::pack::BLOCK_LEN).div_ceil(GROUP_BLOCKS) as u64;
+    posting_units(df) + if positions { 1 + groups } else { 0 }
 }
 
 /// One list while it is built or after it is read whole: parallel arrays.

@@ -1,5 +1,7 @@
 //! All of some terms: the rarest leads, the others are looked up for its documents.
 
+use std::cell::RefCell;
+
 use infino_format::{DocSet, FormatError};
 
 use super::phrase::{PhraseOp, Visit};
@@ -101,7 +103,8 @@ impl Conjunction<'_> {
                 len += usize::from(may && allowed.is_none_or(|allowed| allowed.contains(docs[i])));
             }
             for &other in &by_df[1..] {
-                len = self.must[other].intersect(&docs, &mut kept, len, &mut scores[other])?;
+                len =
+                    self.must[other].intersect(&docs, &mut kept, len, &mut scores[other], None)?;
             }
             if !score_first {
                 for &i in &kept[..len] {
@@ -179,7 +182,7 @@ impl Conjunction<'_> {
                 len += usize::from(allowed.is_none_or(|allowed| allowed.contains(doc)));
             }
             for list in others.iter_mut() {
-                len = list.intersect(&docs, &mut kept, len, &mut scores)?;
+                len = list.intersect(&docs, &mut kept, len, &mut scores, None)?;
             }
             if self.checks.is_empty() {
                 count += len as u64;
@@ -199,13 +202,18 @@ pub(crate) fn top_of_phrase(
     top: &mut TopK,
     allowed: Option<&DocSet>,
 ) -> Result<(), FormatError> {
-    phrase.each_document(0..u32::MAX, |visit| match visit {
-        Visit::May { doc, ceiling } => {
-            ceiling >= top.threshold() && allowed.is_none_or(|allowed| allowed.contains(doc))
-        }
-        Visit::Is { doc, score } => {
-            top.offer(doc, score);
-            true
-        }
-    })
+    let top = RefCell::new(top);
+    phrase.best_first(
+        || top.borrow().threshold(),
+        |visit| match visit {
+            Visit::May { doc, ceiling } => {
+                ceiling >= top.borrow().threshold()
+                    && allowed.is_none_or(|allowed| allowed.contains(doc))
+            }
+            Visit::Is { doc, score } => {
+                top.borrow_mut().offer(doc, score);
+                true
+            }
+        },
+    )
 }

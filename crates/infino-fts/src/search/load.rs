@@ -11,7 +11,7 @@ use crate::kernel::pack::BLOCK_LEN;
 use crate::layout::LEN_CHUNK_ROWS;
 use crate::postings::cursor::PostingsCursor;
 use crate::postings::long::Directory;
-use crate::postings::{positions, posting_units, short};
+use crate::postings::{GROUP_BLOCKS, positions, posting_units, short};
 use crate::query::plan::Node;
 use crate::reader::{Field, Listed, Prepared, slice};
 
@@ -131,18 +131,8 @@ impl Load {
     }
 
     fn verify_lens(&self) -> Result<(), FormatError> {
-        for (i, bytes) in self.lens.iter().enumerate().filter(|(_, bytes)| !bytes.is_empty()) {
-            let field = self.field(i);
-            let chunk_len = LEN_CHUNK_ROWS * usize::from(field.layout.len_width);
-            for (chunk, (bytes, &crc)) in
-                bytes.chunks(chunk_len).zip(&field.layout.len_crcs).enumerate()
-            {
-                field
-                    .verified
-                    .once(field.len_chunk(chunk), || checksum::verify("lengths", bytes, crc))?;
-            }
-        }
-        Ok(())
+        let there = self.lens.iter().enumerate().filter(|(_, bytes)| !bytes.is_empty());
+        there.into_iter().try_for_each(|(i, bytes)| verify_lens(self.field(i), bytes))
     }
 
     pub(crate) fn field(&self, field: usize) -> &Field {
@@ -184,59 +174,82 @@ impl Load {
         list: &Listed,
         bytes: &Bytes,
     ) -> Result<PostingsCursor, FormatError> {
-        let rows = self.prepared.inner.reader.rows;
-        let field = self.field(field);
-        let df = list.found.df as usize;
-        match &list.found.place {
-            Place::Inline(_) => {
-                Ok(PostingsCursor::short(short::read_inline(&list.inline, df, rows)?.0))
-            }
-            Place::Listed { unit, .. } if df <= BLOCK_LEN => {
-                field
-                    .verified
-                    .once(field.unit(*unit), || short::verify_trailer("posting list", bytes))?;
-                Ok(PostingsCursor::short(short::read_short(bytes, df, rows)?))
-            }
-            Place::Listed { unit, directory, .. } => {
-                let at = (*directory as usize).min(bytes.len());
-                field.verified.once(field.unit(*unit), || {
-                    short::verify_trailer("posting directory", &bytes[..at])
-                })?;
-                let data = bytes.slice(at..);
-                let directory = Directory::read(bytes.slice(..at), df, data.len(), rows)?;
-                Ok(PostingsCursor::long(df, directory, data, *unit))
-            }
-        }
+        open_list(self.field(field), self.prepared.inner.reader.rows, list, bytes)
     }
 
     /// The positions of `term`.
     pub(crate) fn positions(&self, term: usize) -> Result<TermPositions<'_>, FormatError> {
         let prepared = &self.prepared.inner.terms[term];
-        let max = self.field(prepared.field).layout.max_len;
         let Some(list) = &prepared.list else { return Ok(TermPositions::Inline(Vec::new())) };
-        let df = list.found.df as usize;
-        if let Place::Inline(_) = list.found.place {
-            let rows = self.prepared.inner.reader.rows;
-            let (short, at) = short::read_inline(&list.inline, df, rows)?;
-            let tfs = &short.tfs[..df];
-            return short::read_inline_positions(&list.inline[at..], tfs)
-                .map(TermPositions::Inline);
-        }
-        let Place::Listed { unit, .. } = list.found.place else { unreachable!("not inline") };
-        let first_unit = unit + posting_units(df);
-        let field = self.field(prepared.field);
-        let bytes = &self.positions[term];
-        field.verified.once(field.unit(first_unit), || positions::verify_table(bytes, df))?;
-        Ok(TermPositions::Blocks(Box::new(PositionBlocks {
-            field,
-            first_unit,
-            bytes: bytes.clone(),
-            df,
-            max,
-            block: usize::MAX,
-            open: positions::PositionBlock::default(),
-        })))
+        let (field, rows) = (self.field(prepared.field), self.prepared.inner.reader.rows);
+        open_positions(field, rows, list, &self.positions[term])
     }
+}
+
+/// Verifies the lengths of `field`.
+pub(crate) fn verify_lens(field: &Field, bytes: &[u8]) -> Result<(), FormatError> {
+    let chunk_len = LEN_CHUNK_ROWS * usize::from(field.layout.len_width).max(1);
+    for (chunk, (bytes, &crc)) in bytes.chunks(chunk_len).zip(&field.layout.len_crcs).enumerate() {
+        field.verified.once(field.len_chunk(chunk), || checksum::verify("lengths", bytes, crc))?;
+    }
+    Ok(())
+}
+
+/// A cursor on `list`, whose postings are `bytes` if they are not inline.
+pub(crate) fn open_list(
+    field: &Field,
+    rows: u32,
+    list: &Listed,
+    bytes: &Bytes,
+) -> Result<PostingsCursor, FormatError> {
+    let df = list.found.df as usize;
+    match &list.found.place {
+        Place::Inline(_) => {
+            Ok(PostingsCursor::short(short::read_inline(&list.inline, df, rows)?.0))
+        }
+        Place::Listed { unit, .. } if df <= BLOCK_LEN => {
+            field
+                .verified
+                .once(field.unit(*unit), || short::verify_trailer("posting list", bytes))?;
+            Ok(PostingsCursor::short(short::read_short(bytes, df, rows)?))
+        }
+        Place::Listed { unit, directory, .. } => {
+            let at = (*directory as usize).min(bytes.len());
+            field.verified.once(field.unit(*unit), || {
+                short::verify_trailer("posting directory", &bytes[..at])
+            })?;
+            let data = bytes.slice(at..);
+            let directory = Directory::read(bytes.slice(..at), df, data.len(), rows)?;
+            Ok(PostingsCursor::long(df, directory, data, *unit))
+        }
+    }
+}
+
+/// The positions of `list`, which are `bytes` if they are not inline.
+pub(crate) fn open_positions<'a>(
+    field: &'a Field,
+    rows: u32,
+    list: &Listed,
+    bytes: &Bytes,
+) -> Result<TermPositions<'a>, FormatError> {
+    let df = list.found.df as usize;
+    let Place::Listed { unit, .. } = list.found.place else {
+        let (short, at) = short::read_inline(&list.inline, df, rows)?;
+        let tfs = &short.tfs[..df];
+        return short::read_inline_positions(&list.inline[at..], tfs).map(TermPositions::Inline);
+    };
+    let first_unit = unit + posting_units(df);
+    let blocks = positions::Blocks::new(bytes, df);
+    field.verified.once(field.unit(first_unit), || blocks.verify_table())?;
+    Ok(TermPositions::Blocks(Box::new(PositionBlocks {
+        field,
+        first_unit,
+        bytes: bytes.clone(),
+        df,
+        block: usize::MAX,
+        range: 0..0,
+        open: positions::PositionBlock::default(),
+    })))
 }
 
 /// The positions of one term's documents.
@@ -252,50 +265,64 @@ pub(crate) struct PositionBlocks<'a> {
     first_unit: u64,
     bytes: Bytes,
     df: usize,
-    max: u32,
+    /// The block that has been opened, and its bytes.
     block: usize,
+    range: Range<usize>,
     open: positions::PositionBlock,
 }
 
 impl TermPositions<'_> {
-    /// Replaces `out` by the positions of document `index` of `block`, whose frequencies are `tfs`.
-    pub(crate) fn read(
+    /// Whether `block` is the one that has been read last, or all are in memory.
+    pub(crate) fn is_at(&self, block: usize) -> bool {
+        match self {
+            Self::Inline(_) => true,
+            Self::Blocks(blocks) => blocks.block == block,
+        }
+    }
+
+    /// Goes to `block`, whose frequencies are `tfs`; many of its documents are to be read if it is to be read `whole`.
+    pub(crate) fn open(
         &mut self,
         block: usize,
+        tfs: &[u32],
+        whole: bool,
+    ) -> Result<(), FormatError> {
+        match self {
+            Self::Inline(_) => Ok(()),
+            Self::Blocks(blocks) => blocks.open(block, tfs, whole),
+        }
+    }
+
+    /// Replaces `out` by the positions of document `index` of the block we are at, whose frequencies are `tfs`.
+    pub(crate) fn read(
+        &mut self,
         index: usize,
         tfs: &[u32],
         out: &mut Vec<u32>,
     ) -> Result<(), FormatError> {
         out.clear();
         match self {
-            Self::Inline(docs) => out.extend_from_slice(docs.get(index).map_or(&[][..], |doc| doc)),
-            Self::Blocks(blocks) => blocks.read(block, index, tfs, out)?,
+            Self::Inline(docs) => {
+                out.extend_from_slice(docs.get(index).map_or(&[][..], |doc| doc));
+                Ok(())
+            }
+            Self::Blocks(blocks) => {
+                blocks.open.read(&blocks.bytes[blocks.range.clone()], index, tfs, out)
+            }
         }
-        Ok(())
     }
 }
 
 impl PositionBlocks<'_> {
-    fn read(
-        &mut self,
-        block: usize,
-        index: usize,
-        tfs: &[u32],
-        out: &mut Vec<u32>,
-    ) -> Result<(), FormatError> {
-        let bytes = positions::block(&self.bytes, self.df, block)?;
-        if self.block != block {
-            self.block = usize::MAX;
-            let unit = self.field.unit(self.first_unit + 1 + block as u64);
-            self.field.verified.once(unit, || short::verify_trailer("positions", bytes))?;
-            self.open.open(bytes, tfs)?;
-            self.block = block;
-        }
-        if tfs[index] > self.max {
-            let problem = format!("{} positions in a text of {} words", tfs[index], self.max);
-            return Err(FormatError::invalid("positions", problem));
-        }
-        self.open.read(bytes, index, tfs, out);
+    fn open(&mut self, block: usize, tfs: &[u32], whole: bool) -> Result<(), FormatError> {
+        let blocks = positions::Blocks::new(&self.bytes, self.df);
+        self.block = usize::MAX;
+        let group = (block / GROUP_BLOCKS) as u64;
+        let unit = self.field.unit(self.first_unit + 1 + group);
+        self.field.verified.once(unit, || blocks.verify(block))?;
+        self.range = blocks.block(block)?;
+        self.open.open(&self.bytes[self.range.clone()], tfs, whole)?;
+        self.block = block;
         Ok(())
     }
 }
@@ -346,7 +373,7 @@ impl Lens<'_> {
     }
 }
 
-fn shift(range: &Range<u64>, by: u64) -> Range<u64> {
+pub(crate) fn shift(range: &Range<u64>, by: u64) -> Range<u64> {
     range.start.saturating_add(by)..range.end.saturating_add(by)
 }
 
@@ -357,6 +384,11 @@ fn mark_phrases(node: &Node, marks: &mut [bool]) {
             let all = must.iter().chain(should).chain(must_not).chain(filter);
             all.for_each(|node| mark_phrases(node, marks));
         }
-        Node::Nothing | Node::All { .. } | Node::Term { .. } | Node::Expansion { .. } => {}
+        Node::DisMax { nodes, .. } => nodes.iter().for_each(|node| mark_phrases(node, marks)),
+        Node::Nothing
+        | Node::All { .. }
+        | Node::Term { .. }
+        | Node::Combined { .. }
+        | Node::Expansion { .. } => {}
     }
 }

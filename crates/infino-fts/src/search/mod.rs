@@ -4,10 +4,12 @@
 //! adds their scores. Scores are sums of the same numbers in the same order whatever the file, the window and the
 //! machine, so they are equal to the last bit.
 
+mod combined;
 mod conjunction;
+mod dis_max;
 mod disjunction;
 mod eval;
-mod load;
+pub(crate) mod load;
 mod phrase;
 mod scratch;
 mod shape;

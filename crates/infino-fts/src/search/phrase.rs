@@ -9,19 +9,23 @@ use std::ops::Range;
 use infino_format::FormatError;
 
 use super::load::{Load, TermPositions};
-use super::term::TermOp;
+use super::term::{Places, TermOp};
 use super::weights::Weights;
 use super::window::{Bits, WINDOW};
 use crate::FtsError;
-use crate::bm25::Scorer;
+use crate::bm25::{Scorer, upward};
+use crate::kernel::pack::BLOCK_LEN;
 
 /// What [`PhraseOp::each_document`] tells.
 pub(crate) enum Visit {
-    /// The rarest word is there; the score is at most `ceiling`. Whether to go on.
+    /// The words may be there; the score is at most `ceiling`. Whether to go on.
     May { doc: u32, ceiling: f32 },
     /// The phrase is there.
     Is { doc: u32, score: f32 },
 }
+
+/// The share of a block's documents for which all its positions are read at once.
+const MANY_SHARE: usize = 3;
 
 /// A phrase over its words' cursors, the rarest first.
 pub(crate) struct PhraseOp<'a> {
@@ -30,6 +34,8 @@ pub(crate) struct PhraseOp<'a> {
     scorer: Option<Scorer>,
     /// Where the phrase may begin in the document at hand.
     starts: Vec<u32>,
+    /// No scores are wanted of a word, only where it is.
+    unused: Box<[f32; BLOCK_LEN]>,
 }
 
 struct Word<'a> {
@@ -39,8 +45,8 @@ struct Word<'a> {
     offset: u32,
     /// Its places in the document at hand.
     places: Vec<u32>,
-    /// Where in its block that document is.
-    index: usize,
+    /// Per document of the rarest word's block, where it is in this list, if it is.
+    at: Box<Places>,
 }
 
 impl<'a> PhraseOp<'a> {
@@ -61,14 +67,20 @@ impl<'a> PhraseOp<'a> {
                 positions: load.positions(term)?,
                 offset,
                 places: vec![],
-                index: 0,
+                at: Box::new([(0, 0); BLOCK_LEN]),
             });
         }
         let field = load.field_of(terms[0].0);
         let scorer = weights
             .map(|weights| weights.scorer(field, terms.iter().map(|&(term, _)| term), boost));
         words.sort_by_key(|word| word.term.cursor.df);
-        Ok(Some(Self { words, slop, scorer, starts: Vec::new() }))
+        if slop == 0 {
+            // A phrase is there at most as often as its rarest word, and scores as a word does. With slack one place
+            // may serve several matches.
+            words[0].term.scorer = scorer;
+        }
+        let unused = Box::new([0.0; BLOCK_LEN]);
+        Ok(Some(Self { words, slop, scorer, starts: Vec::new(), unused }))
     }
 
     pub(crate) fn weight(&self) -> f32 {
@@ -110,89 +122,126 @@ impl<'a> PhraseOp<'a> {
         docs: Range<u32>,
         mut visit: impl FnMut(Visit) -> bool,
     ) -> Result<(), FormatError> {
-        let mut block = self.words[0].term.cursor.block_of(0, docs.start);
-        while block < self.words[0].term.cursor.blocks() {
-            let lead = &mut self.words[0].term;
-            if lead.cursor.first(block) >= docs.end {
-                break;
-            }
-            lead.block = block;
-            lead.cursor.read(block, lead.field)?;
-            let (in_block, len) = (*lead.cursor.docs_buffer(), lead.cursor.len);
-            for (index, &doc) in in_block[..len].iter().enumerate() {
-                if !docs.contains(&doc) {
-                    continue;
-                }
-                self.words[0].index = index;
-                if !visit(Visit::May { doc, ceiling: self.ceiling(doc)? }) {
-                    continue;
-                }
-                let frequency = match self.slop {
-                    0 => self.exact(doc)? as f32,
-                    slop => self.sloppy(doc, slop)?,
-                };
-                if frequency > 0.0 {
-                    let len = self.words[0].term.lens.get(doc);
-                    let score =
-                        self.scorer.map_or(0.0, |scorer| scorer.score_frequency(frequency, len));
-                    visit(Visit::Is { doc, score });
-                }
-            }
+        let cursor = &self.words[0].term.cursor;
+        let mut block = cursor.block_of(0, docs.start);
+        while block < self.words[0].term.cursor.blocks()
+            && self.words[0].term.cursor.first(block) < docs.end
+        {
+            self.visit_block(block, &docs, f32::NEG_INFINITY, &mut visit)?;
             block += 1;
         }
         Ok(())
     }
 
-    /// A bound on the score of the document at hand by how often the rarest word is in it.
-    fn ceiling(&mut self, doc: u32) -> Result<f32, FormatError> {
-        let Some(scorer) = self.scorer else { return Ok(f32::INFINITY) };
-        if self.slop > 0 {
-            // With slack one place of a word may serve several matches.
-            return Ok(scorer.ceiling());
+    /// Tells `visit` of the documents that may score at least `least`, those of the most promising blocks first.
+    pub(crate) fn best_first(
+        &mut self,
+        least: impl Fn() -> f32,
+        mut visit: impl FnMut(Visit) -> bool,
+    ) -> Result<(), FormatError> {
+        let mut bounds = self.words[0].term.bounds();
+        if bounds.is_empty() {
+            let ceiling = self.scorer.map_or(f32::INFINITY, |scorer| scorer.ceiling());
+            bounds = vec![ceiling; self.words[0].term.cursor.blocks()];
         }
-        let lead = &mut self.words[0];
-        let tf = lead.term.cursor.tfs(lead.term.block)?[lead.index];
-        Ok(scorer.bound(tf as f32, lead.term.lens.get(doc) as f32))
+        let mut order: Vec<(f32, u32)> = bounds.into_iter().zip(0..).collect();
+        order.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        for (bound, block) in order {
+            let least = least();
+            if bound < least {
+                break;
+            }
+            self.visit_block(block as usize, &(0..u32::MAX), least, &mut visit)?;
+        }
+        Ok(())
     }
 
-    /// How often the words stand side by side in `doc`; a word is looked up only if those before it do.
-    fn exact(&mut self, doc: u32) -> Result<u32, FormatError> {
+    fn visit_block(
+        &mut self,
+        block: usize,
+        docs: &Range<u32>,
+        least: f32,
+        visit: &mut impl FnMut(Visit) -> bool,
+    ) -> Result<(), FormatError> {
         let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
-        self.starts.clear();
+        lead.term.block = block;
+        lead.term.cursor.read(block, lead.term.field)?;
+        let in_block = *lead.term.cursor.docs_buffer();
+        let (mut kept, mut len) = ([0u8; BLOCK_LEN], 0);
+        let scored = lead.term.scorer.is_some() && least > f32::NEG_INFINITY;
+        if scored {
+            lead.term.score_block()?;
+        }
+        let scores = lead.term.block_scores();
+        for i in 0..lead.term.cursor.len {
+            kept[len] = i as u8;
+            let may = !scored || upward(scores[i]) >= least;
+            len += usize::from(may && docs.contains(&in_block[i]));
+            lead.at[i] = (block as u32, i as u8);
+        }
         for word in others {
-            let Some(index) = word.term.seek(doc)? else { return Ok(0) };
-            word.index = index;
-            if self.starts.is_empty() {
-                lead.read_places()?;
-                self.starts
-                    .extend(lead.places.iter().filter_map(|place| place.checked_sub(lead.offset)));
+            let places = Some(&mut *word.at);
+            len = word.term.intersect(&in_block, &mut kept, len, &mut self.unused, places)?;
+        }
+        let ceiling = self.scorer.map_or(f32::INFINITY, |scorer| scorer.ceiling());
+        for n in 0..len {
+            let i = usize::from(kept[n]);
+            let doc = in_block[i];
+            let mut ceiling = ceiling;
+            if let (0, Some(scorer)) = (self.slop, self.scorer) {
+                let mut tf = u32::MAX;
+                for word in &mut self.words {
+                    tf = tf.min(word.tf(i)?);
+                }
+                ceiling = scorer.bound(tf as f32, self.words[0].term.lens.get(doc) as f32);
             }
-            word.read_places()?;
-            let (mut kept, mut at) = (0, 0);
+            if !visit(Visit::May { doc, ceiling }) {
+                continue;
+            }
+            let frequency = match self.slop {
+                0 => self.exact(&kept[n..len])? as f32,
+                slop => self.sloppy(&kept[n..len], slop)?,
+            };
+            if frequency > 0.0 {
+                let len = self.words[0].term.lens.get(doc);
+                let score =
+                    self.scorer.map_or(0.0, |scorer| scorer.score_frequency(frequency, len));
+                visit(Visit::Is { doc, score });
+            }
+        }
+        Ok(())
+    }
+
+    /// How often the words stand side by side in the first document of `kept`; the places of a word are read only if those
+    /// before it do.
+    fn exact(&mut self, kept: &[u8]) -> Result<u32, FormatError> {
+        let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
+        lead.read_places(kept)?;
+        self.starts.clear();
+        self.starts.extend(lead.places.iter().filter_map(|place| place.checked_sub(lead.offset)));
+        for word in others {
+            word.read_places(kept)?;
+            let (mut left, mut at) = (0, 0);
             for i in 0..self.starts.len() {
                 let start = self.starts[i];
                 let wanted = start.saturating_add(word.offset);
                 while at < word.places.len() && word.places[at] < wanted {
                     at += 1;
                 }
-                self.starts[kept] = start;
-                kept += usize::from(word.places.get(at) == Some(&wanted));
+                self.starts[left] = start;
+                left += usize::from(word.places.get(at) == Some(&wanted));
             }
-            self.starts.truncate(kept);
-            if kept == 0 {
+            self.starts.truncate(left);
+            if left == 0 {
                 return Ok(0);
             }
         }
         Ok(self.starts.len() as u32)
     }
 
-    fn sloppy(&mut self, doc: u32, slop: u32) -> Result<f32, FormatError> {
-        for word in &mut self.words[1..] {
-            let Some(index) = word.term.seek(doc)? else { return Ok(0.0) };
-            word.index = index;
-        }
+    fn sloppy(&mut self, kept: &[u8], slop: u32) -> Result<f32, FormatError> {
         for word in &mut self.words {
-            word.read_places()?;
+            word.read_places(kept)?;
             if word.places.is_empty() {
                 return Ok(0.0);
             }
@@ -202,12 +251,23 @@ impl<'a> PhraseOp<'a> {
 }
 
 impl Word<'_> {
-    /// Reads its places in the document it is at.
-    fn read_places(&mut self) -> Result<(), FormatError> {
-        let block = self.term.block;
-        let len = self.term.cursor.block_len(block);
-        let tfs = &self.term.cursor.tfs(block)?[..len];
-        self.positions.read(block, self.index, tfs, &mut self.places)
+    /// How often it is in document `i`.
+    fn tf(&mut self, i: usize) -> Result<u32, FormatError> {
+        let (block, index) = self.at[i];
+        Ok(self.term.cursor.tfs(block as usize)?[usize::from(index)])
+    }
+
+    /// Reads its places in the first document of `kept`; those that follow are read next, if any.
+    fn read_places(&mut self, kept: &[u8]) -> Result<(), FormatError> {
+        let at = |i: u8| self.at[usize::from(i)];
+        let (block, index) = at(kept[0]);
+        let len = self.term.cursor.block_len(block as usize);
+        let tfs = &self.term.cursor.tfs(block as usize)?[..len];
+        if !self.positions.is_at(block as usize) {
+            let many = kept.get(len / MANY_SHARE).is_some_and(|&i| at(i).0 == block);
+            self.positions.open(block as usize, tfs, many)?;
+        }
+        self.positions.read(index.into(), tfs, &mut self.places)
     }
 }
 

@@ -5,10 +5,17 @@ use infino_format::FormatError;
 use super::load::{Lens, Load};
 use super::window::{Bits, WINDOW};
 use crate::bm25::Scorer;
+use crate::kernel::find::{Lookup, place_of};
 use crate::kernel::pack::BLOCK_LEN;
 use crate::kernel::score;
-use crate::postings::cursor::{PostingsCursor, place_of};
+use crate::postings::cursor::PostingsCursor;
 use crate::reader::Field;
+
+/// So few documents are looked up in a bitset one by one.
+const FEW: usize = 24;
+
+/// Per document of another list's block: the block of this list that holds it, and where in it.
+pub(crate) type Places = [(u32, u8); BLOCK_LEN];
 
 /// A term's list, what it is worth, and where we are in it.
 pub(crate) struct TermOp<'a> {
@@ -76,6 +83,36 @@ impl<'a> TermOp<'a> {
                 bits[at / 64] |= 1 << (at % 64);
             }
             if last >= end {
+                break;
+            }
+            self.block += 1;
+        }
+        Ok(())
+    }
+
+    /// Marks the documents of the window at `base`, and adds what `value` makes of each one's frequency and length.
+    pub(crate) fn add_values(
+        &mut self,
+        base: u32,
+        bits: &mut Bits,
+        sums: &mut [f32],
+        value: impl Fn(u32, u32) -> f32,
+    ) -> Result<(), FormatError> {
+        let end = base.saturating_add(WINDOW as u32);
+        self.block = self.cursor.block_of(self.block, base);
+        while self.block < self.cursor.blocks() && self.cursor.first(self.block) < end {
+            let (from, to) = self.read_within(base, end)?;
+            self.cursor.tfs(self.block)?;
+            let (docs, tfs) = (self.cursor.docs(), self.cursor.read_tfs());
+            let lens = self.cursor.inline_lens();
+            for at in from..to {
+                let doc = docs[at];
+                let len = lens.map_or_else(|| self.lens.get(doc), |lens| lens[at]);
+                let at_window = (doc - base) as usize;
+                sums[at_window] += value(tfs[at], len);
+                bits[at_window / 64] |= 1 << (at_window % 64);
+            }
+            if docs[docs.len() - 1] >= end {
                 break;
             }
             self.block += 1;
@@ -209,16 +246,17 @@ impl<'a> TermOp<'a> {
     }
 
     /// Keeps of the documents `docs[kept[..len]]`, which ascend, those that the list holds; returns how many, and if scores are
-    /// wanted puts theirs at the same place of `scores`.
+    /// wanted puts theirs at the same place of `scores`. Where they are in this list goes to `found`, if it is given.
     pub(crate) fn intersect(
         &mut self,
         docs: &[u32; BLOCK_LEN],
         kept: &mut [u8; BLOCK_LEN],
         len: usize,
         scores: &mut [f32; BLOCK_LEN],
+        mut found: Option<&mut Places>,
     ) -> Result<usize, FormatError> {
-        let (mut at, mut left) = (0, 0);
-        let mut places = [0u8; BLOCK_LEN];
+        let mut lookup = Lookup { kept: *kept, places: [0; BLOCK_LEN], found: 0 };
+        let mut at = 0;
         while at < len {
             let doc = docs[usize::from(kept[at])];
             if !self.rewind(doc) {
@@ -231,32 +269,45 @@ impl<'a> TermOp<'a> {
             if at == len || docs[usize::from(kept[at])] > last {
                 continue;
             }
-            self.cursor.read(self.block, self.field)?;
-            let (own, own_len) = (self.cursor.docs_buffer(), self.cursor.len);
-            let start = left;
-            while at < len {
-                let i = kept[at];
-                let doc = docs[usize::from(i)];
-                if doc > last {
-                    break;
+            let start = lookup.found;
+            let end = at + kept[at..len].partition_point(|&i| docs[usize::from(i)] <= last);
+            if end - at < FEW && self.cursor.finds_bits(self.block) {
+                for &i in &kept[at..end] {
+                    let doc = docs[usize::from(i)];
+                    if let Some(place) = self.cursor.find(self.block, doc, self.field)? {
+                        lookup.kept[lookup.found] = i;
+                        lookup.places[lookup.found] = place as u8;
+                        lookup.found += 1;
+                    }
                 }
-                at += 1;
-                let place = place_of(own, own_len, doc);
-                kept[left] = i;
-                places[left] = place as u8;
-                left += usize::from(own[place] == doc);
+            } else {
+                self.cursor.read(self.block, self.field)?;
+                let own = self.cursor.docs_buffer();
+                match self.cursor.len {
+                    BLOCK_LEN => lookup.full(own, docs, at..end),
+                    own_len => lookup.partial(own, own_len, docs, at..end),
+                }
+            }
+            at = end;
+            let new = start..lookup.found;
+            if let Some(found) = &mut found {
+                for at in new.clone() {
+                    found[usize::from(lookup.kept[at])] = (self.block as u32, lookup.places[at]);
+                }
             }
             if self.scorer.is_some() {
-                if left - start > BLOCK_LEN / 4 {
+                if new.len() > BLOCK_LEN / 4 {
+                    self.cursor.read(self.block, self.field)?;
                     self.score_block()?;
                 }
-                for at in start..left {
-                    let i = usize::from(kept[at]);
-                    scores[i] = self.score_at(places[at].into(), docs[i])?;
+                for at in new {
+                    let i = usize::from(lookup.kept[at]);
+                    scores[i] = self.score_at(lookup.places[at].into(), docs[i])?;
                 }
             }
         }
-        Ok(left)
+        *kept = lookup.kept;
+        Ok(lookup.found)
     }
 
     /// The score of `doc`, which is at `index` of the block we are at.

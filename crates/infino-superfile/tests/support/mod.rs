@@ -1,6 +1,7 @@
 //! A store of one object that counts what is read, and tables to put in it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod questions;
 pub mod types;
 
 use std::ops::Range;

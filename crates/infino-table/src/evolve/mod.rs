@@ -17,7 +17,7 @@ use infino_wal::Change;
 pub(crate) use self::plan::accepts;
 pub use self::read::scan;
 pub(crate) use self::read::{rows, scan_all};
-use crate::{Table, TableError, mutate, writer};
+use crate::{Table, TableError, writer};
 
 /// One change of a table's schema.
 #[derive(Debug, Clone)]
@@ -105,7 +105,7 @@ impl Table {
                     report.version = committed.version;
                     return Ok(report);
                 }
-                Err(error) if mutate::is_conflict(&error) && attempt < attempts => {
+                Err(error) if error.is_conflict() && attempt < attempts => {
                     tracing::debug!(%error, attempt, "a schema change tries again");
                 }
                 Err(TableError::Wal(source))

@@ -85,6 +85,7 @@ impl Draft {
             SchemaChange::AddColumn { field, default } => self.add(field, default.as_ref()),
             SchemaChange::DropColumn(name) => {
                 let at = self.find(name)?;
+                self.refuse_key(name, "be dropped")?;
                 self.columns.remove(at);
                 self.fields.remove(at);
                 self.indexes.text.retain(|index| index.column != *name);
@@ -108,6 +109,8 @@ impl Draft {
             }
             SchemaChange::WidenColumn { column, to } => {
                 let at = self.find(column)?;
+                // What is known of its values would be that of other bytes.
+                self.refuse_key(column, "widen")?;
                 let field = &self.fields[at];
                 if !widens(field.data_type(), to) {
                     return Err(TableError::invalid(format!(
@@ -185,6 +188,15 @@ impl Draft {
                 known.join(", ")
             ))
         })
+    }
+
+    fn refuse_key(&self, column: &str, what: &str) -> Result<(), TableError> {
+        match self.indexes.key.iter().any(|key| key == column) {
+            false => Ok(()),
+            true => Err(TableError::invalid(format!(
+                "column {column:?} is part of the table's key and cannot {what}"
+            ))),
+        }
     }
 
     fn check_drop(&self, kind: &str, column: &str, stored: Option<bool>) -> Result<(), TableError> {

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array, new_n
 use arrow::compute;
 use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use infino_format::schema::TableSchema;
 use infino_format::{DocId, DocSet};
 use infino_superfile::Superfile;
@@ -88,6 +88,15 @@ impl Columns {
     ) -> Result<Rows, TableError> {
         let batches = file.scan(Some(&self.asked()), keep).await?;
         Ok(batches.map(move |batch| self.of(&batch?)).boxed())
+    }
+
+    /// The same of batches that hold all columns of a file.
+    pub(super) fn over(self, batches: Vec<RecordBatch>) -> Rows {
+        let rows = batches.into_iter().map(move |batch| {
+            let places = self.asked().into_iter().map(|name| batch.schema().index_of(name));
+            self.of(&batch.project(&places.collect::<Result<Vec<_>, _>>()?)?)
+        });
+        stream::iter(rows.collect::<Vec<_>>()).boxed()
     }
 
     /// What is read of the file.

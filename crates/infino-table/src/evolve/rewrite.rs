@@ -12,6 +12,7 @@ use infino_wal::{Change, Relocation};
 
 use super::plan::Plan;
 use super::read::{Columns, Source};
+use crate::fresh::FreshFile;
 use crate::ingest::build;
 use crate::{Table, TableError};
 
@@ -81,7 +82,11 @@ async fn one(
         }
     };
     let target = infino_superfile::file_schema(schema)?;
-    let mut rows = Columns::new(target, source).scan(&file, None).await?;
+    let columns = Columns::new(target, source);
+    let mut rows = match &entry.built {
+        None => columns.scan(&file, None).await?,
+        Some(built) => columns.over(FreshFile::of(built)?.batches()?),
+    };
     let mut builder = SuperfileBuilder::new(schema, build::superfile_options(inner))?;
     while let Some(batch) = rows.next().await {
         let batch = batch?;

@@ -197,7 +197,7 @@ impl Table {
             if let Some(guard) = guard {
                 change = change.guarding(Arc::new(guard));
             }
-            version = writer::publish_only(self, change).await?.version;
+            version = writer::publish(self, change).await?.version;
         }
         let outcomes = conformed.iter().zip(taken).map(|(batch, taken)| match taken {
             Some(key) => Err(TableError::DuplicateKey { key }),

@@ -5,14 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use infino_manifest::Entry;
 
-use crate::maintain::{CompactReport, compact};
+use crate::maintain::compact;
 use crate::{Table, TableError};
 
 /// Lots of fresh rows at which they are sealed whatever their size: each is a file that every query looks into.
 const LOTS_MAX: usize = 128;
 
-/// Rows of a superfile that lots become.
-const SEAL_ROWS_MAX: u64 = 1_000_000;
+/// Living rows of a superfile that sealing writes.
+const ROWS_MAX: u64 = 1_000_000;
 
 /// What sealing did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,25 +38,26 @@ impl Table {
     pub async fn seal(&self) -> Result<SealReport, TableError> {
         let snapshot = self.refresh().await?;
         let fresh = snapshot.entries.iter().filter(|entry| entry.built.is_some());
-        let mut fresh: Vec<_> = fresh.cloned().collect();
-        fresh.sort_by_key(|entry| entry.summary.min_row_id);
         let mut groups: Vec<Vec<Arc<Entry>>> = Vec::new();
         let mut rows = 0;
         for entry in fresh {
             rows += entry.live_rows();
-            if groups.is_empty() || rows > SEAL_ROWS_MAX {
+            if groups.is_empty() || rows > ROWS_MAX {
                 groups.push(Vec::new());
                 rows = entry.live_rows();
             }
-            groups.last_mut().expect("pushed above").push(entry);
+            groups.last_mut().expect("pushed above").push(entry.clone());
         }
         let mut report = SealReport::default();
         for group in groups {
-            let mut done = CompactReport::default();
-            if compact::merge_group(self, &snapshot, &group, &mut done).await? {
-                report.lots += group.len();
-                report.rows += group.iter().map(|entry| entry.live_rows()).sum::<u64>();
-                report.superfiles += done.superfiles_added;
+            match compact::replace(self, &snapshot, &group).await {
+                Ok(merged) => {
+                    report.lots += group.len();
+                    report.rows += group.iter().map(|entry| entry.live_rows()).sum::<u64>();
+                    report.superfiles += usize::from(merged.is_some());
+                }
+                Err(error) if error.is_conflict() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(report)

@@ -20,7 +20,7 @@ use crate::evolve;
 use crate::fresh::FreshFile;
 use crate::ingest::build;
 use crate::query::files;
-use crate::{Table, TableError, mutate, writer};
+use crate::{Table, TableError, writer};
 
 impl Table {
     /// Merges small superfiles and rewrites those with many dead rows, one commit a group.
@@ -51,41 +51,51 @@ impl Table {
 }
 
 /// Merges one group; returns whether that was committed.
-pub(crate) async fn merge_group(
+async fn merge_group(
     table: &Table,
     snapshot: &Snapshot,
     group: &[Arc<Entry>],
     report: &mut CompactReport,
 ) -> Result<bool, TableError> {
-    let epoch = table.inner.log.current().head.epoch;
-    let (merged, places) = merge(table, &snapshot.schema, group).await?;
-    let dead: u64 = group.iter().map(|entry| entry.deleted_rows()).sum();
-    let added = usize::from(merged.is_some());
-    let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
-    for entry in group {
-        change = change.remove(entry.summary.id);
-    }
-    change = change.relocating(relocation(group, places, merged.as_ref()));
-    let bytes = merged.as_ref().map_or(0, |summary| summary.file_len);
-    if let Some(summary) = merged {
-        change = change.add(summary);
-    }
-    match writer::publish(table, change).await {
-        Ok(_) => {
+    match replace(table, snapshot, group).await {
+        Ok(merged) => {
             report.groups += 1;
             report.superfiles_removed += group.len();
-            report.superfiles_added += added;
-            report.rows_reclaimed += dead;
+            report.superfiles_added += usize::from(merged.is_some());
+            report.rows_reclaimed += group.iter().map(|entry| entry.deleted_rows()).sum::<u64>();
             report.bytes_read += group.iter().map(|entry| entry.summary.file_len).sum::<u64>();
-            report.bytes_written += bytes;
+            report.bytes_written += merged.map_or(0, |summary| summary.file_len);
             Ok(true)
         }
-        Err(error) if mutate::is_conflict(&error) => {
+        Err(error) if error.is_conflict() => {
             report.groups_skipped += 1;
             Ok(false)
         }
         Err(error) => Err(error),
     }
+}
+
+/// Puts one superfile in the place of `group`, or none if all of its rows are dead; which it put.
+pub(crate) async fn replace(
+    table: &Table,
+    snapshot: &Snapshot,
+    group: &[Arc<Entry>],
+) -> Result<Option<SuperfileSummary>, TableError> {
+    let mut group = group.to_vec();
+    group.sort_by_key(|entry| entry.summary.min_row_id);
+    let epoch = table.inner.log.current().head.epoch;
+    let (merged, places) = merge(table, &snapshot.schema, &group).await?;
+    let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
+    for entry in &group {
+        change = change.remove(entry.summary.id);
+    }
+    change = change.relocating(relocation(&group, places, merged.as_ref()));
+    if let Some(summary) = merged.clone() {
+        change = change.add(summary);
+    }
+    writer::publish(table, change).await?;
+    table.checkpoint_if_due().await;
+    Ok(merged)
 }
 
 fn relocation(

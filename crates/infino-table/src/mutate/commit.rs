@@ -15,7 +15,7 @@ use super::keys::Guard;
 use super::stage::{Added, Outcome, Step, work_out};
 use crate::ingest::{build, check};
 use crate::writer::{self, Receipt, Writer};
-use crate::{Table, TableError, evolve, fresh};
+use crate::{Table, TableError, fresh};
 
 /// Rows of a batch that is built at once.
 const BATCH_ROWS: usize = 1 << 16;
@@ -37,6 +37,7 @@ pub(crate) async fn run(writer: &mut Writer) -> Result<Receipt, TableError> {
         match once(writer, &mut merged).await {
             Ok(receipt) => {
                 writer.clear();
+                writer.table.checkpoint_if_due().await;
                 return Ok(receipt);
             }
             Err(TableError::Wal(WalError::Conflict(conflict))) if may_retry(writer, &conflict) => {
@@ -55,12 +56,16 @@ pub(crate) async fn run(writer: &mut Writer) -> Result<Receipt, TableError> {
 /// Whether what `writer` staged can be worked out anew on the snapshot of the winner. What was built under an old schema
 /// or in an old epoch cannot.
 fn may_retry(writer: &Writer, conflict: &Conflict) -> bool {
+    if writer.decided_on.is_some() {
+        return false;
+    }
     match conflict {
         Conflict::SuperfileRemoved { .. }
         | Conflict::RowsChanged { .. }
-        | Conflict::KeysTaken { .. }
-        | Conflict::SchemaChanged { .. } => !writer.steps.is_empty(),
-        Conflict::Fenced { .. } | Conflict::Expired { .. } => writer.appended.rows() == 0,
+        | Conflict::KeysTaken { .. } => !writer.steps.is_empty(),
+        Conflict::SchemaChanged { .. } | Conflict::Fenced { .. } | Conflict::Expired { .. } => {
+            writer.appended.rows() == 0
+        }
         _ => false,
     }
 }
@@ -76,10 +81,9 @@ async fn once(writer: &mut Writer, merged: &mut Option<Merged>) -> Result<Receip
         // Nothing is looked up: the commit itself finds out what changed since.
         Some(base) if writer.steps.is_empty() => (base.snapshot.clone(), base.epoch),
         base => {
-            let snapshot = table.refresh().await?;
-            if let Some(base) = base
-                && !evolve::accepts(&snapshot.schema, &base.snapshot.schema)?
-            {
+            let newest = table.refresh().await?;
+            let snapshot = writer.decided_on.clone().unwrap_or(newest);
+            if base.as_ref().is_some_and(|base| base.snapshot.schema != snapshot.schema) {
                 let version = snapshot.version;
                 return Err(WalError::Conflict(Conflict::SchemaChanged { version }).into());
             }
@@ -158,9 +162,11 @@ async fn once(writer: &mut Writer, merged: &mut Option<Merged>) -> Result<Receip
 
 fn operation(writer: &Writer, outcome: &Outcome, live: u64) -> Operation {
     let updates = |step: &Step| matches!(step, Step::Update { .. });
+    let merges = |step: &Step| matches!(step, Step::Merge { .. });
     if outcome.kills.values().all(|(_, rows)| rows.is_empty()) {
         Operation::Append
-    } else if live == 0 {
+    } else if live == 0 && !writer.steps.iter().any(merges) {
+        // Two deletes of one row agree; of two merges that each count it as theirs one must look again.
         Operation::Delete
     } else if writer.rows() == 0 && writer.steps.iter().all(updates) {
         Operation::Update

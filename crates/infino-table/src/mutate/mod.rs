@@ -126,7 +126,7 @@ where
     let mut snapshot = table.refresh().await?;
     for _ in 1..attempts {
         match attempt(snapshot).await {
-            Err(error) if is_conflict(&error) => snapshot = table.refresh().await?,
+            Err(error) if error.is_conflict() => snapshot = table.refresh().await?,
             other => return other,
         }
     }
@@ -136,9 +136,4 @@ where
         }
         other => other,
     }
-}
-
-/// Whether a mutation that failed so should be resolved anew on the snapshot of the winner.
-pub(crate) fn is_conflict(error: &TableError) -> bool {
-    matches!(error, TableError::Wal(WalError::Conflict(_)))
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use infino_manifest::Snapshot;
 
 use super::MutationStats;
 use crate::{RowFilter, Table, TableError};
@@ -21,6 +22,23 @@ impl Table {
         rows: &RecordBatch,
     ) -> Result<MutationStats, TableError> {
         let mut writer = self.writer();
+        writer.update(filter, rows).await?;
+        let receipt = writer.commit().await?;
+        let matched = receipt.updated;
+        Ok(MutationStats { matched, tombstoned: matched, version: receipt.version })
+    }
+
+    /// [`Table::update`] of the rows that `filter` matches in `snapshot`, tried once: for rows that were made of those.
+    ///
+    /// # Errors
+    /// As [`Table::update`], but for a [conflict](TableError::is_conflict): another writer changed one of the rows since.
+    pub async fn update_at(
+        &self,
+        snapshot: Arc<Snapshot>,
+        filter: Arc<dyn RowFilter>,
+        rows: &RecordBatch,
+    ) -> Result<MutationStats, TableError> {
+        let mut writer = self.writer().decided_on(snapshot);
         writer.update(filter, rows).await?;
         let receipt = writer.commit().await?;
         let matched = receipt.updated;

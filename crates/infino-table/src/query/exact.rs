@@ -61,8 +61,8 @@ fn distances<'a>(
     })
 }
 
-/// How far `vector` is from `query`, summed in double precision.
-fn distance(metric: Metric, query: &[f32], vector: &[f32]) -> f32 {
+/// How far `vector` is from `query`, which has as many dimensions, summed in double precision.
+pub fn distance(metric: Metric, query: &[f32], vector: &[f32]) -> f32 {
     let sum = |term: fn(f64, f64) -> f64| {
         query.iter().zip(vector).map(|(&q, &v)| term(q.into(), v.into())).sum::<f64>()
     };

@@ -11,13 +11,11 @@ use infino_vector::SearchParams;
 use super::{Hit, text, vector};
 use crate::{RowFilter, Table, TableError};
 
-/// How two rankings become one: reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009).
-///
-/// A row at rank r (from 1) of a ranking adds `weight / (k + r)` to its score.
+/// How two rankings become one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fusion {
-    /// The constant that flattens the head of a ranking.
-    pub k: f32,
+    /// What a row's place in a ranking is worth.
+    pub method: FusionMethod,
     /// Weight of the text ranking.
     pub text_weight: f32,
     /// Weight of the vector ranking.
@@ -26,9 +24,44 @@ pub struct Fusion {
     pub depth: usize,
 }
 
+/// What a row's place in a ranking is worth; a row that a ranking does not hold gets nothing from it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum FusionMethod {
+    /// Rank r, from 1, is worth `1 / (k + r)`: reciprocal rank fusion (Cormack, Clarke, Büttcher, SIGIR 2009).
+    ReciprocalRank {
+        /// The constant that flattens the head of a ranking.
+        k: f32,
+    },
+    /// Scores and distances, each ranking's scaled so that its best is worth 1 and its last 0; 1 if all are equal.
+    Linear,
+}
+
 impl Default for Fusion {
     fn default() -> Self {
-        Self { k: 60.0, text_weight: 1.0, vector_weight: 1.0, depth: 100 }
+        Self {
+            method: FusionMethod::ReciprocalRank { k: 60.0 },
+            text_weight: 1.0,
+            vector_weight: 1.0,
+            depth: 100,
+        }
+    }
+}
+
+impl FusionMethod {
+    /// What the hit at `rank`, from 1, of `ranking` is worth.
+    fn worth(self, ranking: &[Hit], rank: usize) -> f32 {
+        match self {
+            Self::ReciprocalRank { k } => 1.0 / (k + rank as f32),
+            Self::Linear => {
+                let (best, last) = (ranking[0].value, ranking[ranking.len() - 1].value);
+                match best == last {
+                    true => 1.0,
+                    // The same for scores, which fall, and distances, which climb.
+                    false => (ranking[rank - 1].value - last) / (best - last),
+                }
+            }
+        }
     }
 }
 
@@ -63,9 +96,9 @@ fn fuse(texts: &[Hit], vectors: &[Hit], k: usize, fusion: Fusion) -> Vec<Hit> {
     let mut scores: HashMap<(SuperfileId, DocId), Hit> =
         HashMap::with_capacity(texts.len() + vectors.len());
     for (ranking, weight) in [(texts, fusion.text_weight), (vectors, fusion.vector_weight)] {
-        for (rank, hit) in (1u32..).zip(ranking) {
+        for (rank, hit) in (1..).zip(ranking) {
             let fused = scores.entry((hit.file, hit.doc)).or_insert(Hit { value: 0.0, ..*hit });
-            fused.value += weight / (fusion.k + rank as f32);
+            fused.value += weight * fusion.method.worth(ranking, rank);
         }
     }
     let mut fused: Vec<Hit> = scores.into_values().collect();
@@ -92,5 +125,19 @@ mod tests {
         assert_eq!(fused.iter().map(|hit| hit.doc).collect::<Vec<_>>(), [2, 1, 4, 3]);
         assert_eq!(fused[0].value, 2.0 / 62.0);
         assert_eq!(fused[1].value, fused[2].value);
+    }
+
+    #[test]
+    fn linear_fusion_scales_each_ranking_to_its_own_range() {
+        let ranked = |values: &[(u32, f32)]| -> Vec<Hit> {
+            values.iter().map(|&(doc, value)| Hit { value, ..hits(&[doc])[0] }).collect()
+        };
+        let texts = ranked(&[(1, 8.0), (2, 6.0), (3, 4.0)]);
+        let vectors = ranked(&[(3, 0.5), (2, 0.75), (4, 1.5)]);
+        let fusion =
+            Fusion { method: FusionMethod::Linear, vector_weight: 2.0, ..Fusion::default() };
+        let fused = fuse(&texts, &vectors, 9, fusion);
+        let values: Vec<_> = fused.iter().map(|hit| (hit.doc, hit.value)).collect();
+        assert_eq!(values, [(2, 0.5 + 2.0 * 0.75), (3, 2.0), (1, 1.0), (4, 0.0)]);
     }
 }

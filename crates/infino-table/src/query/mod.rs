@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub mod hybrid;
 pub mod matching;
 pub mod merge;
+pub mod rest;
 pub mod rows;
 pub mod text;
 pub mod vector;
@@ -13,7 +14,8 @@ pub mod vector;
 use infino_format::{DocId, DocSet, RowId, SuperfileId};
 use infino_manifest::{Entry, Snapshot};
 
-pub use hybrid::Fusion;
+pub use exact::distance as exact_distance;
+pub use hybrid::{Fusion, FusionMethod};
 
 use crate::{Table, TableError};
 

@@ -1,136 +1,151 @@
-//! A small table of numbers and words over a store that may fail, and its rows as a test sees them.
+//! Tables of made-up rows over stores that may fail, and a predicate that needs no SQL.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Decimal128Type, Field, Int64Type, Schema};
 use async_trait::async_trait;
 use futures::TryStreamExt;
-use infino_format::schema::{IndexSet, TextIndex};
+use infino_format::DocSet;
+use infino_format::schema::{IndexSet, TableSchema, TextIndex};
 use infino_format::summary::SuperfileSummary;
-use infino_format::{DocSet, SuperfileId};
 use infino_manifest::Snapshot;
 use infino_storage::Store;
 use infino_superfile::Superfile;
-use infino_table::{RowFilter, Runtime, Table, TableError, TableOptions, query};
+use infino_table::{RowFilter, Runtime, Table, TableError, TableOptions};
 
-pub const ROOT: &str = "shop/orders";
+pub const ROOT: &str = "t";
 
-pub fn schema() -> SchemaRef {
-    Arc::new(Schema::new(vec![
-        Field::new("n", DataType::Int64, true),
-        Field::new("body", DataType::Utf8, true),
-    ]))
-}
-
-pub fn text_index(column: &str) -> TextIndex {
-    TextIndex {
-        column: column.into(),
+/// Columns `k` and `v`, and `t` with a text index; a key on `k` if `keyed`.
+pub fn schema(keyed: bool) -> TableSchema {
+    let columns = Schema::new(vec![
+        Field::new("k", DataType::Int64, !keyed),
+        Field::new("v", DataType::Int64, true),
+        Field::new("t", DataType::Utf8, true),
+    ]);
+    let text = TextIndex {
+        column: "t".into(),
         analyzer: "standard-v1".into(),
-        positions: true,
+        positions: false,
         stored: true,
-    }
+    };
+    let key = if keyed { vec!["k".to_owned()] } else { Vec::new() };
+    infino_superfile::table_schema(
+        &columns,
+        IndexSet { text: vec![text], key, ..IndexSet::default() },
+    )
+    .unwrap()
 }
 
-/// Rows numbered as told; the body of row `n` says so.
-pub fn rows(numbers: impl IntoIterator<Item = i64>) -> RecordBatch {
-    let numbers: Vec<i64> = numbers.into_iter().collect();
-    let bodies = numbers.iter().map(|n| format!("row {n} of many, {}", n % 7));
-    let bodies = StringArray::from_iter_values(bodies);
-    let columns = vec![Arc::new(Int64Array::from(numbers)) as _, Arc::new(bodies) as _];
-    RecordBatch::try_new(schema(), columns).expect("columns fit")
+/// Rows of keys and values.
+pub fn rows(rows: &[(i64, i64)]) -> RecordBatch {
+    let k: Int64Array = rows.iter().map(|row| Some(row.0)).collect();
+    let v: Int64Array = rows.iter().map(|row| Some(row.1)).collect();
+    let t: StringArray =
+        rows.iter().map(|row| Some(format!("key{} value{}", row.0, row.1))).collect();
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("k", Arc::new(k)), ("v", Arc::new(v)), ("t", Arc::new(t))];
+    let schema = Schema::new(vec![
+        Field::new("k", DataType::Int64, true),
+        Field::new("v", DataType::Int64, true),
+        Field::new("t", DataType::Utf8, true),
+    ]);
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    RecordBatch::try_new(Arc::new(schema), columns).unwrap()
 }
 
 pub fn options() -> TableOptions {
-    TableOptions { probe: false, ..TableOptions::default() }
+    TableOptions { mutation_attempts: 1000, probe: false, ..TableOptions::default() }
 }
 
 pub fn runtime() -> Runtime {
-    Runtime::new(2).expect("threads start")
+    Runtime::new(2).unwrap()
 }
 
-pub async fn create(store: Arc<dyn Store>, options: TableOptions) -> Table {
-    let indexes = IndexSet { text: vec![text_index("body")], ..IndexSet::default() };
-    let stored = infino_superfile::table_schema(&schema(), indexes).expect("a sound schema");
-    Table::create(store, ROOT, stored, runtime(), options).await.expect("created")
+pub async fn create(store: Arc<dyn Store>, keyed: bool) -> Table {
+    Table::create(store, ROOT, schema(keyed), runtime(), options()).await.unwrap()
 }
 
-pub async fn open(store: Arc<dyn Store>, options: TableOptions) -> Table {
-    Table::open(store, ROOT, runtime(), options).await.expect("opened")
+pub async fn open(store: Arc<dyn Store>) -> Table {
+    Table::open(store, ROOT, runtime(), options()).await.unwrap()
 }
 
-pub async fn append(table: &Table, numbers: impl IntoIterator<Item = i64>) -> u64 {
-    let mut writer = table.writer();
-    writer.append(&rows(numbers)).await.expect("rows fit");
-    writer.commit().await.expect("an append commutes").version
+/// The rows whose `k` passes.
+pub struct Keys(pub Box<dyn Fn(i64) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keys")
+    }
 }
 
-/// The rows whose `n` is between the two, both included.
-#[derive(Debug)]
-pub struct Between(pub i64, pub i64);
+pub fn keys(passes: impl Fn(i64) -> bool + Send + Sync + 'static) -> Arc<dyn RowFilter> {
+    Arc::new(Keys(Box::new(passes)))
+}
 
 #[async_trait]
-impl RowFilter for Between {
+impl RowFilter for Keys {
     fn may_match(&self, _: &SuperfileSummary) -> bool {
         true
     }
 
     async fn rows(&self, file: &Superfile) -> Result<DocSet, TableError> {
-        let found =
-            numbers(file).await?.into_iter().map(|n| n.is_some_and(|n| self.0 <= n && n <= self.1));
-        let mut words = vec![0u64; file.row_count().div_ceil(64) as usize];
-        found
-            .enumerate()
-            .filter(|(_, is)| *is)
-            .for_each(|(at, _)| words[at / 64] |= 1 << (at % 64));
-        Ok(DocSet::from_words(file.row_count(), words))
-    }
-}
-
-/// The first column named `n` of a file, row by row.
-pub async fn numbers(file: &Superfile) -> Result<Vec<Option<i64>>, TableError> {
-    let batches: Vec<RecordBatch> = file.scan(Some(&["n"]), None).await?.try_collect().await?;
-    let values =
-        batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().iter());
-    Ok(values.collect())
-}
-
-/// The numbers of the living rows of a version, each with how often it is there.
-#[derive(Default)]
-pub struct Reader {
-    files: BTreeMap<SuperfileId, Vec<Option<i64>>>,
-}
-
-impl Reader {
-    /// Reads each file once however many versions hold it.
-    pub async fn live(&mut self, table: &Table, snapshot: &Snapshot) -> BTreeMap<i64, usize> {
-        let mut live = BTreeMap::new();
-        for entry in snapshot.entries.iter() {
-            let dead = query::dead_rows(table, entry).await.expect("deletes");
-            if !self.files.contains_key(&entry.id()) {
-                let file = table.file(entry).await.expect("the file opens");
-                self.files.insert(entry.id(), numbers(&file).await.expect("the file reads"));
-            }
-            let values = &self.files[&entry.id()];
-            assert_eq!(values.len(), entry.summary.row_count as usize);
-            for (at, value) in (0u32..).zip(values) {
-                if !dead.contains(at) {
-                    *live.entry(value.expect("not null")).or_default() += 1;
+        let mut found = DocSet::empty(file.row_count());
+        let mut batches = Box::pin(file.scan(Some(&["k"]), None).await?);
+        let mut at = 0;
+        while let Some(batch) = batches.try_next().await? {
+            for &key in batch.column(0).as_primitive::<Int64Type>().values() {
+                if (self.0)(key) {
+                    found.insert(at);
                 }
+                at += 1;
             }
         }
-        live
+        Ok(found)
     }
 }
 
-pub async fn live(table: &Table) -> BTreeMap<i64, usize> {
-    let snapshot = table.refresh().await.expect("refreshed");
-    Reader::default().live(table, &snapshot).await
+/// A live row: its id, key and value.
+pub type Row = (i128, i64, i64);
+
+/// All live rows, by id, read file by file.
+pub async fn all(table: &Table, snapshot: &Snapshot) -> Vec<Row> {
+    let mut found = Vec::new();
+    for entry in snapshot.entries.iter() {
+        let file = table.file(entry).await.unwrap();
+        let mut live = DocSet::full(entry.summary.row_count);
+        live.subtract(&infino_table::query::dead_rows(table, entry).await.unwrap());
+        let batches = file.scan(Some(&["_id", "k", "v"]), Some(&live)).await.unwrap();
+        for batch in batches.try_collect::<Vec<_>>().await.unwrap() {
+            let id = batch.column(0).as_primitive::<Decimal128Type>();
+            let k = batch.column(1).as_primitive::<Int64Type>();
+            let v = batch.column(2).as_primitive::<Int64Type>();
+            found.extend((0..batch.num_rows()).map(|i| (id.value(i), k.value(i), v.value(i))));
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
-/// What [`live`] gives if each of these is there once.
-pub fn once(numbers: impl IntoIterator<Item = i64>) -> BTreeMap<i64, usize> {
-    numbers.into_iter().map(|n| (n, 1)).collect()
+/// All live rows of the newest version, by key; no key may be there twice.
+pub async fn by_key(table: &Table) -> BTreeMap<i64, i64> {
+    let snapshot = table.refresh().await.unwrap();
+    let mut map = BTreeMap::new();
+    for (id, k, v) in all(table, &snapshot).await {
+        assert_eq!(map.insert(k, v), None, "key {k} is there twice, in row {id} too");
+    }
+    map
+}
+
+/// The keys of rows whose text holds a word.
+pub async fn search(table: &Table, word: &str) -> Vec<i64> {
+    let snapshot = table.pin().await.unwrap();
+    let query = infino_fts::Query::term("t", word);
+    let hits =
+        infino_table::query::text::search(table, &snapshot, &query, 1000, None).await.unwrap();
+    let rows =
+        infino_table::query::rows::fetch(table, &snapshot, &hits, None, &["k"]).await.unwrap();
+    rows.column(1).as_primitive::<Int64Type>().values().to_vec()
 }

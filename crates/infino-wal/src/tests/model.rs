@@ -250,7 +250,8 @@ impl World {
                     after.deletes.insert(superfile.0, deletes.clone());
                 }
                 Action::ChangeSchema(_) => after.model.generation += 1,
-                Action::SetProperty { .. } | Action::AddFresh(_) => {}
+                Action::SetProperty { .. } => {}
+                Action::AddFresh(_) => panic!("no step of the model adds fresh rows"),
             }
         }
         let mut live = before.model.live();

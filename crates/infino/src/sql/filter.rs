@@ -1,5 +1,6 @@
 //! A predicate as a set of rows: the seam that `infino-table` sees of SQL.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray, RecordBatch, RecordBatchOptions};
@@ -13,6 +14,7 @@ use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::utils::expr_to_columns;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr_common::physical_expr::fmt_sql;
 use datafusion::physical_optimizer::pruning::{PruningPredicate, PruningPredicateBuilder};
 use futures::TryStreamExt;
 use infino_format::DocSet;
@@ -22,8 +24,14 @@ use infino_manifest::Snapshot;
 use infino_superfile::Superfile;
 use infino_table::{RowFilter, TableError};
 
+use super::answer::Answer;
+use super::row_sets::{Named, RowSets};
 use super::statistics::SummaryStatistics;
+use super::{annotate, chains, identifiers};
 use crate::{Error, Predicate};
+
+/// Characters of a predicate that an error shows.
+const SHOWN_MAX: usize = 200;
 
 /// A SQL predicate over the rows of a table, ready to be evaluated file by file.
 #[derive(Debug)]
@@ -36,6 +44,10 @@ pub(crate) struct PredicateFilter {
     expr: Arc<dyn PhysicalExpr>,
     /// What statistics can rule out; `None` if nothing.
     pruning: Option<Arc<PruningPredicate>>,
+    /// What the indexes know of it.
+    answer: Answer,
+    /// Where the rows it passes are remembered, and under which name; `None` if it may pass others the next time.
+    remembered: Option<(RowSets, Arc<Named>)>,
 }
 
 impl PredicateFilter {
@@ -48,15 +60,13 @@ impl PredicateFilter {
         snapshot: &Snapshot,
         predicate: &Predicate,
     ) -> Result<Self, Error> {
-        let file = infino_superfile::file_schema(&snapshot.schema)?;
+        let file = annotate::file_schema(&snapshot.schema)?;
         let expr = match predicate {
-            Predicate::Sql(sql) => {
-                let expr =
-                    state.create_logical_expr(sql, &DFSchema::try_from(file.as_ref().clone())?);
-                expr.map_err(|error| {
-                    Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace()))
-                })?
-            }
+            Predicate::Sql(sql) => parsed(state, &file, sql).map_err(|error| {
+                let shown: String = sql.chars().take(SHOWN_MAX).collect();
+                let cut = if shown.len() < sql.len() { "…" } else { "" };
+                Error::invalid(format!("predicate {shown:?}{cut}: {}", Error::from(error)))
+            })?,
             Predicate::Expr(expr) => expr.as_ref().clone(),
         };
         let mut state = state.clone();
@@ -95,6 +105,11 @@ impl PredicateFilter {
             .filter(|field| used.iter().any(|column| column.name == *field.name()));
         let narrow = Schema::new(fields.cloned().collect::<Vec<_>>());
         let columns = narrow.fields().iter().map(|field| field.name().clone()).collect();
+        let answer = Answer::of(&schema, &expr);
+        let sets = state.config().get_extension::<RowSets>().filter(|_| !expr.is_volatile());
+        let remembered = sets.map(|sets| {
+            (sets.as_ref().clone(), Arc::new(Named { schema: schema.clone(), expr: expr.clone() }))
+        });
         let physical = state.create_physical_expr(expr, &DFSchema::try_from(narrow.clone())?)?;
         let data_type = physical.data_type(&narrow)?;
         if data_type != arrow::datatypes::DataType::Boolean && !data_type.is_null() {
@@ -105,7 +120,7 @@ impl PredicateFilter {
         let narrow = Arc::new(narrow);
         let pruning =
             PruningPredicateBuilder::new().with_file_schema(narrow).build(physical.clone());
-        Ok(Self { schema, file, columns, expr: physical, pruning })
+        Ok(Self { schema, file, columns, expr: physical, pruning, answer, remembered })
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray, TableError> {
@@ -135,28 +150,69 @@ impl RowFilter for PredicateFilter {
     }
 
     async fn rows(&self, file: &Superfile) -> Result<DocSet, TableError> {
-        let rows = file.row_count();
-        let mut words = vec![0u64; rows.div_ceil(64) as usize];
+        match &self.remembered {
+            None => self.find(file).await,
+            Some((sets, name)) => {
+                let rows = sets.get(file.summary().id, name, self.find(file)).await?;
+                Ok(rows.as_ref().clone())
+            }
+        }
+    }
+}
+
+impl fmt::Display for PredicateFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt_sql(self.expr.as_ref()).fmt(f)
+    }
+}
+
+impl PredicateFilter {
+    /// The rows that pass: those the indexes are sure of, and those of the others whose columns say so.
+    async fn find(&self, file: &Superfile) -> Result<DocSet, TableError> {
+        let bounds = self.answer.bounds(&self.schema, file).await?;
+        let open = bounds.open();
+        let mut rows = bounds.sure;
+        if !open.is_empty() {
+            rows.unite(&self.scan(file, &open).await?);
+        }
+        Ok(rows)
+    }
+
+    /// The rows of `among` that pass, by the values of the columns.
+    async fn scan(&self, file: &Superfile, among: &DocSet) -> Result<DocSet, TableError> {
         if self.columns.is_empty() {
             let options = RecordBatchOptions::new().with_row_count(Some(1));
             let one =
                 RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)?;
             let passes = self.evaluate(&one)?;
             let all = passes.is_valid(0) && passes.value(0);
-            return Ok(if all { DocSet::full(rows) } else { DocSet::empty(rows) });
+            return Ok(if all { among.clone() } else { DocSet::empty(among.rows()) });
         }
         let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
-        let mut batches = infino_table::evolve::scan(file, &self.schema, &columns, None).await?;
-        let mut at = 0usize;
+        let some = (among.len() < among.rows()).then_some(among);
+        let mut batches = infino_table::evolve::scan(file, &self.schema, &columns, some).await?;
+        let mut words = vec![0u64; among.rows().div_ceil(64) as usize];
+        let mut docs = among.iter();
         while let Some(batch) = batches.try_next().await? {
             let passes = self.evaluate(&batch)?;
-            for row in (0..passes.len()).filter(|&row| passes.is_valid(row) && passes.value(row)) {
-                words[(at + row) / 64] |= 1 << ((at + row) % 64);
+            for (row, doc) in docs.by_ref().take(passes.len()).enumerate() {
+                if passes.is_valid(row) && passes.value(row) {
+                    words[doc as usize / 64] |= 1 << (doc % 64);
+                }
             }
-            at += batch.num_rows();
         }
-        Ok(DocSet::from_words(rows, words))
+        Ok(DocSet::from_words(among.rows(), words))
     }
+}
+
+/// A predicate's text as an expression over the columns of `file`.
+fn parsed(state: &SessionState, file: &SchemaRef, sql: &str) -> datafusion::error::Result<Expr> {
+    let dialect = state.config().options().sql_parser.dialect;
+    let mut expr = state.sql_to_expr_with_alias(sql, &dialect)?;
+    chains::flatten(&mut expr.expr);
+    let columns = file.fields().iter().map(|field| field.name().clone());
+    identifiers::settle_predicate(&mut expr.expr, &columns.collect());
+    state.create_logical_expr_from_sql_expr(expr, &DFSchema::try_from(file.as_ref().clone())?)
 }
 
 /// The expression with its constants folded; some functions exist only until then, `now()` and `coalesce` among them.

@@ -5,22 +5,27 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::stats::Precision;
 use datafusion::common::{DFSchema, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::error::Result;
+use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use infino_manifest::{Entry, Snapshot};
 use infino_table::Table;
 
-use super::source::{Files, Named, Readers, SuperfileSource, external};
-use super::statistics::SummaryStatistics;
+use super::annotate;
+use super::answer::Answer;
+use super::filter::PredicateFilter;
+use super::source::{Chosen, Files, Named, Readers, SuperfileSource, external};
+use super::statistics::{self, SummaryStatistics};
+use crate::{Error, Predicate};
 
 /// One snapshot of a table: `_id` and the user's columns.
 #[derive(Debug, Clone)]
@@ -28,12 +33,57 @@ pub(crate) struct PinnedTable {
     pub(crate) table: Table,
     pub(crate) snapshot: Arc<Snapshot>,
     schema: SchemaRef,
+    /// Binds the predicates that indexes answer.
+    state: Arc<SessionState>,
+    /// Whether a scan is to read the newest version in place of this.
+    lives: bool,
 }
 
 impl PinnedTable {
-    pub(crate) fn new(table: Table, snapshot: Arc<Snapshot>) -> Result<Self> {
-        let schema = infino_superfile::file_schema(&snapshot.schema).map_err(external)?;
-        Ok(Self { table, snapshot, schema })
+    pub(crate) fn new(
+        table: Table,
+        snapshot: Arc<Snapshot>,
+        state: Arc<SessionState>,
+    ) -> Result<Self> {
+        let schema = annotate::file_schema(&snapshot.schema).map_err(external)?;
+        Ok(Self { table, snapshot, schema, state, lives: false })
+    }
+
+    /// The same, but for the newest version, whichever that is when it is read.
+    pub(super) fn living(self) -> Self {
+        Self { lives: true, ..self }
+    }
+
+    /// What is to be read now: this version, or if it lives the newest.
+    pub(super) async fn newest(self) -> Result<Self> {
+        match self.lives {
+            false => Ok(self),
+            true => {
+                let snapshot = self.table.pin().await.map_err(external)?;
+                Self::new(self.table, snapshot, self.state)
+            }
+        }
+    }
+
+    /// A predicate over this version's rows.
+    pub(super) fn filter(
+        &self,
+        predicate: &Predicate,
+    ) -> std::result::Result<PredicateFilter, Error> {
+        PredicateFilter::new(&self.state, &self.snapshot, predicate)
+    }
+
+    /// What the indexes answer of `filters`: some for certain, the others as far as they can.
+    fn chosen(&self, filters: &[Expr]) -> Result<Chosen> {
+        let answer = |filter: &Expr| Answer::of(&self.snapshot.schema, filter);
+        let (exact, others): (Vec<_>, Vec<_>) =
+            filters.iter().cloned().partition(|filter| answer(filter).is_exact());
+        let exact = match conjunction(exact) {
+            None => None,
+            Some(exact) => Some(Arc::new(self.filter(&exact.into()).map_err(external)?)),
+        };
+        let bound = conjunction(others).map(|others| answer(&others));
+        Ok(Chosen { exact, bound: bound.filter(|bound| !bound.is_unknown()) })
     }
 
     /// The superfiles that statistics cannot rule out.
@@ -71,13 +121,19 @@ impl TableProvider for PinnedTable {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>> {
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+        let pushed = |filter: &&Expr| match Answer::of(&self.snapshot.schema, filter).is_exact() {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(pushed).collect())
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Exact(live_rows(self.snapshot.entries.iter()));
-        Some(statistics)
+        Some(statistics::of_files(
+            &self.snapshot.schema,
+            &self.schema,
+            self.snapshot.entries.iter(),
+        ))
     }
 
     async fn scan(
@@ -88,13 +144,26 @@ impl TableProvider for PinnedTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let entries = self.entries(session, filters)?;
+        if entries.is_empty() {
+            let schema = datafusion::common::project_schema(&self.schema, projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let parquet = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_parquet_file_reader_factory(Arc::new(Readers));
-        let files = Files { table: self.table.clone(), snapshot: self.snapshot.clone() };
+        let chosen = self.chosen(filters)?;
+        let mut statistics =
+            statistics::of_files(&self.snapshot.schema, &self.schema, entries.iter());
+        if chosen.exact.is_some() {
+            statistics = statistics.to_inexact();
+        }
+        let files = Files {
+            table: self.table.clone(),
+            snapshot: self.snapshot.clone(),
+            pruned: self.snapshot.entries.len() - entries.len(),
+            chosen,
+        };
         let source = Arc::new(SuperfileSource::new(Arc::new(parquet), files));
-        let mut statistics = Statistics::new_unknown(&self.schema);
-        statistics.num_rows = Precision::Exact(live_rows(entries.iter()));
         // The readers bring their own bytes; any store that every session has will do.
         let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), source)
             .with_file_groups(spread(&entries, session.config().target_partitions()))
@@ -116,8 +185,4 @@ fn spread(entries: &[Arc<Entry>], groups: usize) -> Vec<FileGroup> {
     (0..groups)
         .map(|group| FileGroup::new(entries.iter().skip(group).step_by(groups).map(file).collect()))
         .collect()
-}
-
-fn live_rows<'a>(entries: impl Iterator<Item = &'a Arc<Entry>>) -> usize {
-    entries.map(|entry| entry.live_rows() as usize).sum()
 }

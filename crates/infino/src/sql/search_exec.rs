@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -11,7 +12,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions,
 };
@@ -19,12 +21,14 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties,
 };
-use futures::stream;
-use infino_table::RowFilter;
+use futures::{Stream, StreamExt, TryStreamExt, stream};
+use infino_manifest::Snapshot;
+use infino_table::query::{rest, rows};
+use infino_table::{Hit, RowFilter, Table};
 
 use super::provider::PinnedTable;
 use super::source::external;
-use crate::search::{Question, VectorOptions, answer};
+use crate::search::{Question, VectorOptions, find};
 
 /// The column that numbers hits from 1, best first.
 const RANK: &str = "_rank";
@@ -57,13 +61,36 @@ pub(super) fn output_schema(table: &PinnedTable, value: Option<&str>) -> SchemaR
 #[derive(Debug)]
 pub(super) struct SearchRelation {
     spec: SearchSpec,
+    shape: Shape,
     schema: SchemaRef,
 }
 
+/// Which columns are made, and which rows come.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    /// The name of the value.
+    value: Option<&'static str>,
+    /// Whether hits are numbered.
+    ranked: bool,
+    /// Whether rows that the search does not find come too, behind those that it does.
+    rest: bool,
+}
+
 impl SearchRelation {
+    /// What a search function gives.
     pub(super) fn new(spec: SearchSpec) -> Self {
-        let schema = output_schema(&spec.table, spec.question.value_name());
-        Self { spec, schema }
+        let value = spec.question.value_name();
+        let schema = output_schema(&spec.table, value);
+        Self { spec, shape: Shape { value, ranked: value.is_some(), rest: false }, schema }
+    }
+
+    /// The table's own columns and `value` behind them; rows that do not answer come last, with score 0 or no distance.
+    pub(super) fn ranking(spec: SearchSpec, value: &'static str) -> Self {
+        let mut fields = spec.table.schema().fields().to_vec();
+        let nullable = spec.question.value_name() == Some("distance");
+        fields.push(Arc::new(Field::new(value, DataType::Float32, nullable)));
+        let shape = Shape { value: Some(value), ranked: false, rest: true };
+        Self { spec, shape, schema: Arc::new(Schema::new(fields)) }
     }
 }
 
@@ -89,34 +116,53 @@ impl TableProvider for SearchRelation {
             None => self.schema.clone(),
         };
         let mut spec = self.spec.clone();
+        spec.table = spec.table.newest().await?;
         // Fewer rows, the same ranking: what is fused must not depend on how much of it is asked for.
         if let Question::Hybrid { fusion, .. } = &mut spec.question {
             fusion.depth = fusion.depth.max(spec.k);
         }
         // Hits come best first, so any `limit` of them are the first.
         spec.k = spec.k.min(limit.unwrap_or(usize::MAX));
-        Ok(Arc::new(SearchExec::new(spec, schema)))
+        Ok(Arc::new(SearchExec::new(spec, self.shape, schema)))
     }
 }
 
-/// Runs a search when it is executed and gives its rows as one batch, best first.
+/// Runs a search when it is executed and gives its rows, best first.
 #[derive(Debug)]
 struct SearchExec {
     spec: SearchSpec,
+    shape: Shape,
     schema: SchemaRef,
     properties: Arc<PlanProperties>,
 }
 
 impl SearchExec {
-    fn new(spec: SearchSpec, schema: SchemaRef) -> Self {
+    fn new(spec: SearchSpec, shape: Shape, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema.clone()),
+            EquivalenceProperties::new_with_orderings(
+                schema.clone(),
+                orderings(&spec.question, shape, &schema),
+            ),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Final,
             Boundedness::Bounded,
         );
-        Self { spec, schema, properties: Arc::new(properties) }
+        Self { spec, shape, schema, properties: Arc::new(properties) }
     }
+}
+
+/// How the rows come ordered: by their value, best first, and so by their rank. Saying so spares the sort that would
+/// shuffle equals, which come by `_id`.
+fn orderings(question: &Question, shape: Shape, schema: &SchemaRef) -> Vec<Vec<PhysicalSortExpr>> {
+    let column = |name: &str, descending| {
+        let column = Column::new_with_schema(name, schema).ok()?;
+        let options = SortOptions { descending, nulls_first: false };
+        Some(vec![PhysicalSortExpr::new(Arc::new(column), options)])
+    };
+    let descending = question.value_name() == Some("score");
+    let value = shape.value.and_then(|name| column(name, descending));
+    let rank = shape.ranked.then(|| column(RANK, false)).flatten();
+    value.into_iter().chain(rank).collect()
 }
 
 impl DisplayAs for SearchExec {
@@ -132,7 +178,12 @@ impl DisplayAs for SearchExec {
             Question::Exact { column, .. } => ("exact", column.clone()),
         };
         let (files, version) = (table.snapshot.entries.len(), table.snapshot.version);
-        write!(f, "SearchExec: index={index}({columns}), k={k}, files={files}, version={version}")?;
+        write!(f, "SearchExec: index={index}({columns})")?;
+        match *k {
+            usize::MAX => write!(f, ", every row")?,
+            k => write!(f, ", k={k}")?,
+        }
+        write!(f, ", files={files}, version={version}")?;
         if filter.is_some() {
             write!(f, ", filtered before ranking")?;
         }
@@ -176,28 +227,74 @@ impl ExecutionPlan for SearchExec {
     }
 
     fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let (spec, schema) = (self.spec.clone(), self.schema.clone());
-        let rows = stream::once(async move { run(spec, schema).await });
+        let (spec, shape, schema) = (self.spec.clone(), self.shape, self.schema.clone());
+        let rows = stream::once(run(spec, shape, schema)).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows)))
     }
 }
 
-async fn run(spec: SearchSpec, schema: SchemaRef) -> Result<RecordBatch> {
-    let SearchSpec { table, question, k, options, filter } = spec;
-    let value = question.value_name();
+/// Rows fetched at a time.
+const BATCH_ROWS: usize = 8192;
+
+async fn run(
+    spec: SearchSpec,
+    shape: Shape,
+    schema: SchemaRef,
+) -> Result<impl Stream<Item = Result<RecordBatch>>> {
+    let SearchSpec { table: PinnedTable { table, snapshot, .. }, question, k, options, filter } =
+        spec;
+    let filter = filter.as_ref();
+    let mut hits =
+        find(&table, &snapshot, &question, k, options, filter).await.map_err(external)?;
+    if shape.rest && hits.len() < k {
+        // No vector is no distance, no word is no score.
+        let value = if question.value_name() == Some("distance") { f32::NAN } else { 0.0 };
+        let rest = rest::search(&table, &snapshot, &hits, value, k - hits.len(), filter).await;
+        hits.extend(rest.map_err(external)?);
+    }
+    let starts = (0..hits.len()).step_by(BATCH_ROWS);
+    // A search without hits still gives a batch, so that a caller learns the columns.
+    let starts = starts.chain(hits.is_empty().then_some(0)).collect::<Vec<_>>();
+    let hits = Arc::new(hits);
+    Ok(stream::iter(starts).then(move |start| {
+        let (table, snapshot, hits) = (table.clone(), snapshot.clone(), hits.clone());
+        let schema = schema.clone();
+        async move {
+            let batch = &hits[start..hits.len().min(start + BATCH_ROWS)];
+            fetch(&table, &snapshot, batch, start, shape, schema).await
+        }
+    }))
+}
+
+/// The rows of `hits`, the first of which came `before` others.
+async fn fetch(
+    table: &Table,
+    snapshot: &Arc<Snapshot>,
+    hits: &[Hit],
+    before: usize,
+    shape: Shape,
+    schema: SchemaRef,
+) -> Result<RecordBatch> {
     let is_made =
-        |name: &str| name == "_id" || Some(name) == value || (value.is_some() && name == RANK);
+        |name: &str| name == "_id" || Some(name) == shape.value || (shape.ranked && name == RANK);
     let names = schema.fields().iter().map(|field| field.name().as_str());
     let stored = names.filter(|name| !is_made(name)).collect::<Vec<_>>();
-    let found =
-        answer(&table.table, &table.snapshot, &question, k, options, &stored, filter.as_ref());
-    let found = found.await.map_err(external)?;
+    let found = rows::fetch(table, snapshot, hits, None, &stored).await;
+    let found = found.map_err(|error| external(crate::Error::from(error)))?;
     let columns = schema.fields().iter().map(|field| -> ArrayRef {
-        match found.column_by_name(field.name()) {
+        let name = field.name().as_str();
+        if shape.value == Some(name) {
+            let values = hits.iter().map(|hit| Some(hit.value).filter(|value| !value.is_nan()));
+            return Arc::new(values.collect::<Float32Array>());
+        }
+        match found.column_by_name(name) {
             Some(column) => column.clone(),
-            None => Arc::new(Int64Array::from_iter_values(1..=found.num_rows() as i64)),
+            None => {
+                let ranks = before as i64 + 1..=(before + hits.len()) as i64;
+                Arc::new(Int64Array::from_iter_values(ranks))
+            }
         }
     });
-    let options = arrow::array::RecordBatchOptions::new().with_row_count(Some(found.num_rows()));
+    let options = RecordBatchOptions::new().with_row_count(Some(hits.len()));
     Ok(RecordBatch::try_new_with_options(schema.clone(), columns.collect(), &options)?)
 }

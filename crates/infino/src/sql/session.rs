@@ -1,4 +1,4 @@
-//! One statement: the tables it names are pinned once each, then it is planned and run.
+//! What a statement sees: functions, settings, and the tables it names, each pinned once.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::{Future, IntoFuture};
@@ -6,32 +6,44 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
     SchemaProvider, TableProvider,
 };
-use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::dataframe::DataFrame;
+use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::{LogicalPlan, TableType};
-use datafusion::prelude::{SQLOptions, SessionConfig};
+use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::TableType;
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
+use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
+use super::annotate;
+use super::expressions;
 use super::functions::{ResolveSearch, SearchPlanner, Searched};
+use super::identifiers;
 use super::provider::PinnedTable;
+use super::ranking::RankByIndex;
+use super::row_sets::RowSets;
 use super::source::external;
-use crate::{Connection, Error, catalog};
+use super::statement::{self, Outcome};
+use crate::{Connection, Error};
 
-const CATALOG: &str = "infino";
-const SCHEMA: &str = "public";
+pub(super) const CATALOG: &str = "infino";
+pub(super) const SCHEMA: &str = "public";
 
 /// The state that every statement starts from: functions, settings, memory.
-pub(crate) fn base_state(memory_bytes: Option<usize>) -> Result<SessionState, Error> {
+pub(crate) fn base_state(
+    memory_bytes: Option<usize>,
+    row_sets: RowSets,
+) -> Result<SessionState, Error> {
     let config = SessionConfig::new()
+        .with_extension(Arc::new(row_sets))
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
@@ -41,9 +53,19 @@ pub(crate) fn base_state(memory_bytes: Option<usize>) -> Result<SessionState, Er
     }
     let builder =
         SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::new(runtime.build()?));
-    let state = builder.with_default_features().build();
+    let mut state = builder.with_default_features().build();
+    for function in expressions::functions() {
+        state.register_udf(function)?;
+    }
     let resolve = ResolveSearch { state: state.clone() };
-    Ok(SessionStateBuilder::new_from_existing(state).with_analyzer_rule(Arc::new(resolve)).build())
+    let mut rules = state.optimizers().to_vec();
+    // Before common expressions are pulled apart, after filters and limits have come down.
+    let at = rules.iter().position(|rule| rule.name() == "common_sub_expression_eliminate");
+    rules.insert(at.unwrap_or(rules.len()), Arc::new(RankByIndex { state: state.clone() }));
+    Ok(SessionStateBuilder::new_from_existing(state)
+        .with_analyzer_rule(Arc::new(resolve))
+        .with_optimizer_rules(rules)
+        .build())
 }
 
 /// A SQL statement that runs when it is awaited.
@@ -90,37 +112,28 @@ impl SqlQuery {
         self,
     ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error>
     {
-        let (state, plan) = self.plan().await?;
-        let rows = DataFrame::new(state, plan).execute_stream().await?;
-        Ok(rows.map_err(Error::from))
+        let (_, rows) = self.rows().await?;
+        Ok(rows)
     }
 
-    async fn plan(self) -> Result<(SessionState, LogicalPlan), Error> {
-        let tables = Arc::new(Tables::of(&self.connection).await?);
-        let searched = tables.named_in(&self.sql).await;
-        let state = statement_state(&self.connection.inner.state, tables, searched);
-        let plan = state.create_logical_plan(&self.sql).await?;
-        let allowed = SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false);
-        allowed.verify_plan(&plan)?;
-        let plan = match self.params.is_empty() {
-            true => plan,
-            false => plan.with_param_values(ParamValues::from(self.params))?,
-        };
-        Ok((state, plan))
+    async fn rows(
+        self,
+    ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Error>>), Error> {
+        match statement::run(&self.connection, &self.sql, &self.params).await? {
+            Outcome::Rows(rows) => {
+                let schema = annotate::stripped(&rows.schema());
+                let rows = rows.map(|batch| Ok(annotate::strip(batch?)));
+                Ok((schema, rows.boxed()))
+            }
+            Outcome::Done(batch) => {
+                Ok((batch.schema(), futures::stream::iter([Ok(batch)]).boxed()))
+            }
+        }
     }
 
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
-        let (state, plan) = self.plan().await?;
-        let frame = DataFrame::new(state, plan);
-        let schema = Arc::new(frame.schema().as_arrow().clone());
-        let mut rows = frame.execute_stream().await?;
-        let mut batches = Vec::new();
-        while let Some(batch) = rows.next().await {
-            batches.push(batch?);
-        }
+        let (schema, rows) = self.rows().await?;
+        let mut batches: Vec<RecordBatch> = rows.try_collect().await?;
         if batches.is_empty() {
             // So that a caller always learns the columns.
             batches.push(RecordBatch::new_empty(schema));
@@ -138,24 +151,37 @@ impl IntoFuture for SqlQuery {
     }
 }
 
-fn statement_state(
-    base: &SessionState,
-    tables: Arc<Tables>,
-    searched: HashMap<String, Searched>,
-) -> SessionState {
+/// A state that knows the tables of `connection`, for the one statement `sql`, whose columns are found whatever their case.
+pub(super) async fn statement_state(
+    connection: &Connection,
+    sql: &str,
+    statement: &mut Statement,
+) -> Result<SessionState, Error> {
+    let tables = Arc::new(Tables::of(connection, sql).await?);
+    let searched = tables.named_in(sql).await;
+    let known = searched.values().filter_map(|table| table.as_ref().ok());
+    let columns = known.flat_map(|table| table.schema().fields().to_vec());
+    identifiers::settle(statement, &columns.map(|field| field.name().clone()).collect());
     let names = tables.folders.keys().cloned().collect();
     let catalog = MemoryCatalogProvider::new();
     // A new catalog in memory takes any schema.
     let _ = catalog.register_schema(SCHEMA, tables);
     let catalogs = MemoryCatalogProviderList::new();
     let _ = catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-    let mut state = SessionStateBuilder::new_from_existing(base.clone())
+    let base = connection.inner.state.as_ref().clone();
+    let mut state = SessionStateBuilder::new_from_existing(base)
         .with_catalog_list(Arc::new(catalogs))
         .with_relation_planners(vec![Arc::new(SearchPlanner { tables: searched, names })])
         .build();
     // `now()` is the time at which the statement began.
     state.mark_start_execution();
-    state
+    Ok(state)
+}
+
+/// Whether the name occurs in the statement, in whichever case.
+fn mentions(sql: &str, name: &str) -> bool {
+    let (sql, name) = (sql.as_bytes(), name.as_bytes());
+    sql.windows(name.len().max(1)).any(|window| window.eq_ignore_ascii_case(name))
 }
 
 /// The tables that one statement may name; each is pinned the first time it is named.
@@ -167,39 +193,55 @@ struct Tables {
 }
 
 impl Tables {
-    async fn of(connection: &Connection) -> Result<Self, Error> {
-        let (names, _) = catalog::read(&connection.inner.store).await?;
-        Ok(Self {
-            connection: connection.clone(),
-            folders: names.tables,
-            pinned: Default::default(),
-        })
+    /// The tables there are. Those that `sql` mentions and that this connection has open are pinned in the same round trip.
+    async fn of(connection: &Connection, sql: &str) -> Result<Self, Error> {
+        let pins = connection.inner.opened().into_iter().filter(|(name, ..)| mentions(sql, name));
+        let pins = pins.map(|(name, folder, table)| async move {
+            let snapshot = table.pin().await.ok()?;
+            Some((name, folder, table, snapshot))
+        });
+        let (names, pins) = futures::join!(connection.names(), futures::future::join_all(pins));
+        let tables =
+            Self { connection: connection.clone(), folders: names?, pinned: Default::default() };
+        let state = &connection.inner.state;
+        for (name, folder, table, snapshot) in pins.into_iter().flatten() {
+            if tables.folders.get(&name) == Some(&folder) {
+                let table = PinnedTable::new(table, snapshot, state.clone())?;
+                tables.pinned.lock().await.insert(name, Arc::new(table));
+            }
+        }
+        Ok(tables)
     }
 
     async fn pin(&self, name: &str) -> Result<Option<Arc<PinnedTable>>, Error> {
-        let Some(folder) = self.folders.get(name) else { return Ok(None) };
-        let mut pinned = self.pinned.lock().await;
-        if let Some(table) = pinned.get(name) {
+        let Some((name, folder)) = self.find(name) else { return Ok(None) };
+        if let Some(table) = self.pinned.lock().await.get(name) {
             return Ok(Some(table.clone()));
         }
         let table = self.connection.open_folder(folder).await?;
         let snapshot = table.pin().await?;
-        let table = Arc::new(PinnedTable::new(table, snapshot)?);
-        pinned.insert(name.to_owned(), table.clone());
-        Ok(Some(table))
+        let state = self.connection.inner.state.clone();
+        let table = Arc::new(PinnedTable::new(table, snapshot, state)?);
+        // Whoever was first decides which version the statement reads.
+        Ok(Some(self.pinned.lock().await.entry(name.clone()).or_insert(table).clone()))
+    }
+
+    /// The table of this name, or the only one whose name differs in case alone.
+    fn find(&self, name: &str) -> Option<(&String, &String)> {
+        self.folders.get_key_value(name).or_else(|| {
+            let mut alike = self.folders.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            alike.next().filter(|_| alike.next().is_none())
+        })
     }
 
     /// Every table whose name occurs in `sql`: search functions are planned without waiting, so the tables they name must be
     /// open by then; one that is only mentioned costs at most a read.
     /// Whether it could be opened matters only if it is really used.
     async fn named_in(&self, sql: &str) -> HashMap<String, Searched> {
-        let mut named = HashMap::new();
-        for name in self.folders.keys().filter(|name| sql.contains(name.as_str())) {
-            if let Some(table) = self.pin(name).await.transpose() {
-                named.insert(name.clone(), table);
-            }
-        }
-        named
+        let named = self.folders.keys().filter(|name| mentions(sql, name)).map(|name| async move {
+            self.pin(name).await.transpose().map(|table| (name.clone(), table))
+        });
+        futures::future::join_all(named).await.into_iter().flatten().collect()
     }
 }
 
@@ -219,6 +261,6 @@ impl SchemaProvider for Tables {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.folders.contains_key(name)
+        self.find(name).is_some()
     }
 }

@@ -4,8 +4,10 @@
 //! that file is opened, so a plan stays right when it is sent elsewhere, and a file that is pruned costs nothing.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::datasource::listing::PartitionedFile;
@@ -19,22 +21,66 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_plan::DisplayFormatType;
 use datafusion::physical_plan::filter_pushdown::FilterPushdownPropagation;
-use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder};
 use datafusion_datasource::morsel::{MorselPlan, MorselPlanner, Morselizer};
+use futures::future::BoxFuture;
 use infino_format::{DocSet, SuperfileId};
-use infino_manifest::Snapshot;
+use infino_manifest::{Entry, Snapshot};
 use infino_superfile::Superfile;
-use infino_table::{Table, query};
+use infino_table::{RowFilter, Table, TableError, query};
 use object_store::ObjectStore;
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::file::metadata::ParquetMetaData;
 
+use super::answer::Answer;
+use super::filter::PredicateFilter;
 use crate::Error;
 
-/// The files of one snapshot of one table.
+/// The files of one snapshot of one table, and which of their rows are wanted.
 #[derive(Debug, Clone)]
 pub(super) struct Files {
     pub(super) table: Table,
     pub(super) snapshot: Arc<Snapshot>,
+    /// Files that statistics ruled out.
+    pub(super) pruned: usize,
+    pub(super) chosen: Chosen,
+}
+
+/// What the indexes answer of a scan's condition.
+#[derive(Debug, Clone)]
+pub(super) struct Chosen {
+    /// Only rows that pass this are given; nobody asks again.
+    pub(super) exact: Option<Arc<PredicateFilter>>,
+    /// Rows that this rules out need not be given.
+    pub(super) bound: Option<Answer>,
+}
+
+/// A bound that leaves more than one row in so many is not worth a selection: pages are decoded all the same.
+const BOUND_SHARE: u32 = 16;
+
+impl Files {
+    /// The rows of an open file to be given; `None` for all.
+    async fn rows(&self, entry: &Entry, file: &Superfile) -> Result<Option<DocSet>, TableError> {
+        let rows = file.row_count();
+        let mut wanted = match &self.chosen.exact {
+            Some(filter) => Some(filter.rows(file).await?),
+            None => None,
+        };
+        if let Some(bound) = &self.chosen.bound {
+            let may = bound.bounds(&self.snapshot.schema, file).await?.may;
+            match &mut wanted {
+                Some(wanted) => wanted.intersect(&may),
+                None if may.len() <= rows / BOUND_SHARE => wanted = Some(may),
+                None => {}
+            }
+        }
+        if entry.deletes.is_some() {
+            let dead = query::dead_rows(&self.table, entry).await?;
+            wanted.get_or_insert_with(|| DocSet::full(rows)).subtract(&dead);
+        }
+        Ok(wanted)
+    }
 }
 
 /// Which superfile a planned file is.
@@ -107,7 +153,13 @@ impl FileSource for SuperfileSource {
     }
 
     fn fmt_extra(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, ", version={}", self.files.snapshot.version)?;
+        write!(f, ", version={}, files_pruned={}", self.files.snapshot.version, self.files.pruned)?;
+        if let Some(exact) = &self.files.chosen.exact {
+            write!(f, ", index={exact}")?;
+        }
+        if self.files.chosen.bound.is_some() {
+            write!(f, ", bounded by index")?;
+        }
         self.inner.fmt_extra(format, f)
     }
 
@@ -179,12 +231,11 @@ impl MorselPlanner for Opening {
                 DataFusionError::Internal(format!("superfile {} is not in this version", named.0))
             })?;
             let superfile = files.table.file(&entry).await.map_err(external)?;
+            let wanted = files.rows(&entry, &superfile).await.map_err(external)?;
             let mut file = file.with_extension(Opened(superfile));
-            if entry.deletes.is_some() {
-                let mut live = DocSet::full(entry.summary.row_count);
-                live.subtract(&query::dead_rows(&files.table, &entry).await.map_err(external)?);
-                file = file
-                    .with_extension(ParquetRowSelection::new(infino_superfile::selection(&live)));
+            if let Some(wanted) = wanted {
+                let selection = infino_superfile::selection(&wanted);
+                file = file.with_extension(ParquetRowSelection::new(selection));
             }
             inner.plan_file(file)
         };
@@ -199,18 +250,57 @@ pub(super) struct Readers;
 impl ParquetFileReaderFactory for Readers {
     fn create_reader(
         &self,
-        _: usize,
+        partition: usize,
         file: PartitionedFile,
         _: Option<usize>,
-        _: &ExecutionPlanMetricsSet,
+        metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
         match file.extension::<Opened>() {
-            Some(Opened(superfile)) => Ok(Box::new(superfile.range_reader())),
+            Some(Opened(superfile)) => {
+                let count =
+                    |name: &'static str| MetricBuilder::new(metrics).counter(name, partition);
+                Ok(Box::new(Counted {
+                    inner: superfile.range_reader(),
+                    bytes: count("bytes_scanned"),
+                    ranges: count("ranges_scanned"),
+                }))
+            }
             None => Err(DataFusionError::Internal(format!(
                 "{} was not opened",
                 file.object_meta.location
             ))),
         }
+    }
+}
+
+/// Counts what is read of a file.
+struct Counted<R> {
+    inner: R,
+    bytes: Count,
+    ranges: Count,
+}
+
+impl<R: AsyncFileReader> AsyncFileReader for Counted<R> {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        self.bytes.add((range.end - range.start) as usize);
+        self.ranges.add(1);
+        self.inner.get_bytes(range)
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        self.bytes.add(ranges.iter().map(|range| (range.end - range.start) as usize).sum());
+        self.ranges.add(ranges.len());
+        self.inner.get_byte_ranges(ranges)
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        self.inner.get_metadata(options)
     }
 }
 

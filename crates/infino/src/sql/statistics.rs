@@ -6,9 +6,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, UInt64Array};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::pruning::PruningStatistics;
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::stats::Precision;
+use datafusion::common::{Column, ColumnStatistics, ScalarValue, Statistics};
 use infino_format::schema::TableSchema;
 use infino_format::summary::{ColumnStats, Scalar, SuperfileSummary};
+use infino_manifest::Entry;
 
 /// The statistics of one superfile, one container, as a pruning predicate asks for them.
 #[derive(Debug)]
@@ -60,6 +62,67 @@ impl PruningStatistics for SummaryStatistics<'_> {
     fn contained(&self, _: &Column, _: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         None
     }
+}
+
+/// The statistics of all rows of some files: how many, and where no row is dead what their columns lie between.
+pub(super) fn of_files<'a>(
+    schema: &TableSchema,
+    file: &SchemaRef,
+    entries: impl Iterator<Item = &'a Arc<Entry>>,
+) -> Statistics {
+    let entries: Vec<_> = entries.collect();
+    let mut statistics = Statistics::new_unknown(file);
+    let live = entries.iter().map(|entry| entry.live_rows() as usize).sum();
+    statistics.num_rows = Precision::Exact(live);
+    // The row ids, in front, have bounds of their own; no statement asks for the least of them.
+    for (at, column) in schema.columns.iter().enumerate() {
+        let data_type = file.field(at + 1).data_type();
+        let found = of_column(column.field_id, data_type, &entries);
+        statistics.column_statistics[at + 1] = found.unwrap_or_else(ColumnStatistics::new_unknown);
+    }
+    statistics
+}
+
+/// One column in all of some files; `None` if a file does not know.
+fn of_column(
+    field_id: u32,
+    data_type: &DataType,
+    entries: &[&Arc<Entry>],
+) -> Option<ColumnStatistics> {
+    let mut merged: Option<ColumnStatistics> = None;
+    for entry in entries {
+        let stats = entry.summary.columns.iter().find(|stats| stats.field_id == field_id)?;
+        let whole = entry.deletes.is_none();
+        let said = |value: Option<ScalarValue>, exact: bool| match value {
+            None => Precision::Absent,
+            Some(value) if exact => Precision::Exact(value),
+            Some(value) => Precision::Inexact(value),
+        };
+        let all_null = stats.null_count == u64::from(entry.summary.row_count);
+        let bound = |bound: &Option<Scalar>| match bound {
+            // A column of nulls has no bounds, and NULL is what MIN and MAX say of it.
+            None if all_null => ScalarValue::try_from(data_type).ok(),
+            bound => scalar_value(bound.as_ref()?, data_type),
+        };
+        let exact = whole && (stats.exact || all_null);
+        let mut next = ColumnStatistics::new_unknown();
+        next.min_value = said(bound(&stats.min), exact);
+        next.max_value = said(bound(&stats.max), exact);
+        next.null_count = match whole {
+            true => Precision::Exact(stats.null_count as usize),
+            false => Precision::Inexact(stats.null_count as usize),
+        };
+        merged = Some(match merged {
+            None => next,
+            Some(merged) => ColumnStatistics {
+                min_value: merged.min_value.min(&next.min_value),
+                max_value: merged.max_value.max(&next.max_value),
+                null_count: merged.null_count.add(&next.null_count),
+                ..merged
+            },
+        });
+    }
+    merged
 }
 
 /// A bound as a value of the column's type; `None` where that type has no such value.

@@ -31,6 +31,7 @@ use node::SearchNode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Function {
     Bm25,
+    Prefix,
     Vector,
     Hybrid,
     Tokens,
@@ -38,11 +39,13 @@ pub(super) enum Function {
 }
 
 impl Function {
-    const ALL: [Self; 5] = [Self::Bm25, Self::Vector, Self::Hybrid, Self::Tokens, Self::Exact];
+    const ALL: [Self; 6] =
+        [Self::Bm25, Self::Prefix, Self::Vector, Self::Hybrid, Self::Tokens, Self::Exact];
 
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Bm25 => "bm25_search",
+            Self::Prefix => "bm25_search_prefix",
             Self::Vector => "vector_search",
             Self::Hybrid => "hybrid_search",
             Self::Tokens => "token_match",
@@ -52,7 +55,7 @@ impl Function {
 
     fn value_name(self) -> Option<&'static str> {
         match self {
-            Self::Bm25 | Self::Hybrid => Some("score"),
+            Self::Bm25 | Self::Prefix | Self::Hybrid => Some("score"),
             Self::Vector => Some("distance"),
             Self::Tokens | Self::Exact => None,
         }
@@ -69,7 +72,10 @@ impl Function {
     /// The other arguments: name, position behind the table, and what it is.
     fn values(self) -> &'static [(&'static str, Option<usize>, Kind)] {
         match self {
-            Self::Bm25 => &[("query", Some(2), Kind::Text), ("k", Some(3), Kind::Count), FILTER],
+            Self::Bm25 => {
+                &[("query", Some(2), Kind::Text), ("k", Some(3), Kind::Count), FILTER, MODE]
+            }
+            Self::Prefix => &[("query", Some(2), Kind::Text), ("k", Some(3), Kind::Count), FILTER],
             Self::Vector => &[
                 ("query", Some(2), Kind::Vector),
                 ("k", Some(3), Kind::Count),
@@ -83,6 +89,12 @@ impl Function {
                 ("vector", Some(4), Kind::Vector),
                 ("k", Some(5), Kind::Count),
                 FILTER,
+                MODE,
+                ("fusion", None, Kind::Text),
+                ("rrf_k", None, Kind::Number),
+                ("text_weight", None, Kind::Number),
+                ("vector_weight", None, Kind::Number),
+                ("depth", None, Kind::Count),
             ],
             Self::Tokens => {
                 &[("tokens", Some(2), Kind::Text), ("limit", Some(3), Kind::Count), FILTER]
@@ -95,6 +107,7 @@ impl Function {
 }
 
 const FILTER: (&str, Option<usize>, Kind) = ("filter", None, Kind::Text);
+const MODE: (&str, Option<usize>, Kind) = ("mode", None, Kind::Text);
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

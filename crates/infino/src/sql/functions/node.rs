@@ -19,9 +19,11 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use infino_table::query::FusionMethod;
 use infino_table::{Fusion, RowFilter};
 
 use super::{Function, PinnedTable, invalid};
+use crate::TextMode;
 use crate::search::{Question, VectorOptions};
 use crate::sql::filter::PredicateFilter;
 use crate::sql::search_exec::{SearchRelation, SearchSpec};
@@ -148,18 +150,26 @@ impl SearchNode {
         let mut given = Given { node: self, simplifier };
         let column = || self.columns[0].clone();
         let question = match self.function {
-            Function::Bm25 => {
-                Question::Bm25 { column: column(), query: given.required_text("query")? }
-            }
+            Function::Bm25 => Question::Bm25 {
+                column: column(),
+                query: given.required_text("query")?,
+                mode: given.mode()?,
+            },
+            Function::Prefix => Question::Bm25 {
+                column: column(),
+                query: given.required_text("query")?,
+                mode: TextMode::Prefix,
+            },
             Function::Vector => {
                 Question::Vector { column: column(), vector: given.vector("query")? }
             }
             Function::Hybrid => Question::Hybrid {
                 text_column: column(),
                 query: given.required_text("query")?,
+                mode: given.mode()?,
                 vector_column: self.columns[1].clone(),
                 vector: given.vector("vector")?,
-                fusion: Fusion::default(),
+                fusion: given.fusion()?,
             },
             Function::Tokens => {
                 Question::Tokens { column: column(), tokens: given.required_text("tokens")? }
@@ -257,6 +267,39 @@ impl Given<'_> {
 
     fn flag(&mut self, name: &str) -> Result<bool> {
         Ok(matches!(self.scalar(name)?, Some(ScalarValue::Boolean(Some(true)))))
+    }
+
+    fn mode(&mut self) -> Result<TextMode> {
+        match self.text("mode")? {
+            None => Ok(TextMode::default()),
+            Some(name) => TextMode::named(&name)
+                .map_err(|error| invalid(self.node.function, format!("mode: {error}"))),
+        }
+    }
+
+    fn fusion(&mut self) -> Result<Fusion> {
+        let mut fusion = Fusion::default();
+        match self.text("fusion")?.as_deref() {
+            None | Some("rrf") => {}
+            Some("linear") => fusion.method = FusionMethod::Linear,
+            Some(other) => {
+                let problem = format!("no fusion is called {other:?}; known are rrf, linear");
+                return Err(invalid(self.node.function, problem));
+            }
+        }
+        let k = self.number("rrf_k")?;
+        if let (FusionMethod::ReciprocalRank { k: constant }, Some(k)) = (&mut fusion.method, k) {
+            *constant = k as f32;
+        }
+        for (name, weight) in
+            [("text_weight", &mut fusion.text_weight), ("vector_weight", &mut fusion.vector_weight)]
+        {
+            if let Some(given) = self.number(name)? {
+                *weight = given as f32;
+            }
+        }
+        fusion.depth = self.count("depth")?.unwrap_or(fusion.depth);
+        Ok(fusion)
     }
 
     fn vector(&mut self, name: &str) -> Result<Arc<[f32]>> {
