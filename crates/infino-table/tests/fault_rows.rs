@@ -110,9 +110,15 @@ async fn act(
             now.retain(|n, _| !(from..=from + 2).contains(n));
             table.delete(Arc::new(Between(from, from + 2))).await?;
         }
-        14 => drop(table.compact(&Default::default()).await?),
-        15 => drop(table.checkpoint().await?),
-        16 => drop(table.optimize(Duration::from_secs(3600)).await?),
+        14 => {
+            table.compact(&Default::default()).await?;
+        }
+        15 => {
+            table.checkpoint().await?;
+        }
+        16 => {
+            table.optimize(Duration::from_secs(3600)).await?;
+        }
         17 => {
             let version = 1 + random.below(model.len() as u64 - 1);
             *now = model[version as usize].clone();
