@@ -7,6 +7,7 @@
 mod checks;
 mod cmd;
 mod error;
+mod faults;
 mod python;
 mod tests_run;
 mod tidy;
@@ -30,6 +31,9 @@ usage: cargo xtask <chore> [arguments]
   tidy    longest files and functions; file length, layers, homes, leftover marks, doc links
   golden [-p CRATE ...]
           rewrites the pinned bytes of the format tests; read the diff before committing it
+  faults [--row F1 ...] [--soak] [--json FILE]
+          the rows of the table of faults in release: how often each was tried, what went wrong,
+          the seed that replays it
   bench [arguments]
           runs the benchmark binary in release
   demo [arguments]
@@ -57,6 +61,7 @@ fn run(root: &Path, chore: &str, args: &[String]) -> Result<(), Failed> {
         "test" => tests_run::test(root, args),
         "ci" => checks::ci(root, args),
         "tidy" => tidy::tidy(root),
+        "faults" => faults::faults(root, args),
         "golden" => tests_run::golden(root, args),
         "bench" => {
             let bench = ["run", "--release", "-p", "infino-bench", "--features", "table", "--"];

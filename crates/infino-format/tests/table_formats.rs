@@ -13,8 +13,8 @@ use infino_format::summary::{
 };
 use infino_format::tombstone::{self, Deletes, Vector};
 use infino_format::{
-    Action, CommitId, FormatError, Head, ObjectRef, Operation, Record, RowId, SuperfileId,
-    SuperfileSummary, TableId, WriterId,
+    Action, CommitId, FormatError, FreshRows, Head, ObjectRef, Operation, Record, RowId,
+    SuperfileId, SuperfileSummary, TableId, WriterId,
 };
 use roaring::RoaringBitmap;
 
@@ -492,4 +492,50 @@ fn golden_digests() {
         ("vector", "10213b7fb4ba65fb"),
     ];
     assert_eq!(found.each_ref().map(|(name, digest)| (*name, digest.as_str())), pinned);
+}
+
+fn fresh(id: u128) -> FreshRows {
+    FreshRows {
+        id: SuperfileId(id),
+        row_count: 2,
+        min_row_id: RowId(5),
+        max_row_id: RowId(9),
+        raw_len: 300,
+        payload: [0xab, 0, 0xcd][..].into(),
+    }
+}
+
+#[test]
+fn fresh_rows_round_trip_and_are_pinned() {
+    let mut bytes = Vec::new();
+    Action::AddFresh(fresh(7)).encode(&mut bytes);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let id = |last: u8| format!("{last:02x}{}", "00".repeat(15));
+    assert_eq!(hex, format!("063801{}02{}{}ac0203ab00cd", id(7), id(5), id(9)));
+    let mut cursor = Cursor::new("test", &bytes);
+    assert_eq!(Action::decode(&mut cursor).unwrap(), Action::AddFresh(fresh(7)));
+    for len in 0..bytes.len() {
+        assert!(Action::decode(&mut Cursor::new("test", &bytes[..len])).is_err(), "cut at {len}");
+    }
+    let rows = FreshRows::new(1, RowId(1), RowId(1), b"what Arrow wrote").unwrap();
+    assert_eq!(rows.raw().unwrap(), b"what Arrow wrote");
+    assert!(FreshRows { raw_len: 3, ..rows.clone() }.raw().is_err());
+    assert!(FreshRows { payload: [1, 2, 3][..].into(), ..rows }.raw().is_err());
+}
+
+#[test]
+fn a_list_carries_fresh_rows_and_a_schema_its_key() {
+    let mut keyed = schema();
+    keyed.indexes.key = vec!["größe".into(), "body".into()];
+    let dead = inline(&rows([1]));
+    let list = CheckpointList {
+        schema: keyed,
+        fresh: vec![(fresh(7), None), (fresh(8), Some(dead))],
+        ..list()
+    };
+    let (reference, bytes) = list.build().unwrap();
+    assert_eq!(reference.list(&bytes).unwrap(), list);
+    let unordered = CheckpointList { fresh: vec![(fresh(8), None), (fresh(7), None)], ..list };
+    let (reference, bytes) = unordered.build().unwrap();
+    assert!(reference.list(&bytes).is_err());
 }

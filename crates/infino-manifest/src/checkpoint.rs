@@ -78,11 +78,7 @@ pub(crate) fn list_of(snapshot: &Snapshot, parts: Vec<PartRef>) -> CheckpointLis
         segments: Vec::new(),
         ancestors: Vec::new(),
         parts,
-        fresh: snapshot
-            .fresh
-            .values()
-            .map(|fresh| (fresh.rows.clone(), fresh.deletes.clone()))
-            .collect(),
+        fresh: snapshot.fresh_list(),
     }
 }
 

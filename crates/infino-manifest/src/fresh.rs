@@ -46,6 +46,11 @@ impl Snapshot {
         self.base.as_deref().unwrap_or(self)
     }
 
+    /// The fresh rows as a list names them.
+    pub(crate) fn fresh_list(&self) -> Vec<(FreshRows, Option<Deletes>)> {
+        self.fresh.values().map(|fresh| (fresh.rows.clone(), fresh.deletes.clone())).collect()
+    }
+
     /// Bytes that the fresh rows take in the log.
     pub fn fresh_bytes(&self) -> u64 {
         self.fresh.values().map(|fresh| fresh.rows.payload.len() as u64).sum()

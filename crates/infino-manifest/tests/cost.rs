@@ -1,4 +1,5 @@
 //! What a commit, a refresh and an open cost, whatever the size of the table.
+#![allow(clippy::print_stdout, reason = "what was measured is worth seeing")]
 
 mod support;
 

@@ -13,6 +13,7 @@ use infino_storage::Store;
 use infino_storage::fault::{Crash, Fault, FaultStore, Operation as StoreOperation, Rule};
 use infino_wal::{Change, FenceOptions, Log, Resolved, WalError, tail};
 use support::clock::ClockStore;
+use support::row::Row;
 use support::*;
 
 /// By then every request that was on its way has landed.
@@ -120,22 +121,40 @@ fn reads(fault: Fault, chance: f64) -> Rule {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lost_replies_neither_lose_nor_repeat_a_commit() {
-    let rules = vec![swaps(Fault::FailAfter, 0.1)];
-    let tally = storm(7, 8, 1250, rules).await;
-    assert!(tally.swaps >= 10_000, "only {} swaps", tally.swaps);
-    assert_eq!((tally.acked.len(), tally.unknown.len()), (10_000, 0));
+async fn f2_lost_replies_neither_lose_nor_repeat_a_commit() {
+    let mut row = Row::new("F2");
+    for seed in row.seeds(20) {
+        row.run(seed, async move {
+            // Applied and then no reply, or applied twice and answered for the second time.
+            let rules = vec![swaps(Fault::FailAfter, 0.1), swaps(Fault::Duplicate, 0.05)];
+            let tally = storm(seed, 8, 1250 / 20, rules).await;
+            assert_eq!((tally.acked.len(), tally.unknown.len()), (8 * (1250 / 20), 0));
+            tally.swaps
+        })
+        .await;
+    }
+    row.finish();
 }
 
 #[tokio::test(start_paused = true)]
-async fn late_deliveries_neither_lose_nor_repeat_a_commit() {
-    let rules = vec![
-        swaps(Fault::Late(Duration::from_millis(1)), 0.08),
-        swaps(Fault::Late(Duration::from_millis(40)), 0.08),
-        swaps(Fault::Late(Duration::from_secs(5)), 0.08),
-    ];
-    let tally = storm(11, 6, 1500, rules).await;
-    assert_eq!((tally.acked.len(), tally.unknown.len()), (9000, 0));
+async fn f3_late_deliveries_neither_lose_nor_repeat_a_commit() {
+    let mut row = Row::new("F3");
+    for seed in row.seeds(30) {
+        row.run(seed, async move {
+            let rules = vec![
+                swaps(Fault::Late(Duration::from_millis(1)), 0.06),
+                swaps(Fault::Late(Duration::from_millis(100)), 0.06),
+                swaps(Fault::Late(Duration::from_secs(5)), 0.06),
+                swaps(Fault::Late(Duration::from_secs(30)), 0.06),
+            ];
+            let tally = storm(seed, 6, 60, rules).await;
+            assert_eq!((tally.acked.len(), tally.unknown.len()), (360, 0));
+            // About a quarter of the swaps were late.
+            tally.swaps / 4
+        })
+        .await;
+    }
+    row.finish();
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,25 +231,38 @@ async fn a_commit_goes_on_when_its_caller_does_not_wait() {
 }
 
 #[tokio::test]
-async fn a_head_that_went_back_is_noticed() {
-    let table = Table::create().await;
-    let path = format!("{ROOT}/head");
-    let (old, _) = table.store.get(&path).await.unwrap();
-    table.append(1).await;
-    table.store.put(&path, old).await.unwrap();
-    let refreshed = table.log.refresh().await;
-    assert!(matches!(refreshed, Err(WalError::Rewound { .. })), "{refreshed:?}");
-    let committed = table.log.commit(table.change(Operation::Append).add(superfile(2))).await;
-    assert!(committed.is_err(), "{committed:?}");
+async fn f21_a_head_that_went_back_is_noticed() {
+    let mut row = Row::new("F21");
+    for seed in row.seeds(200) {
+        row.run(seed, async move {
+            let table = Table::create().await;
+            let path = format!("{ROOT}/head");
+            let mut heads = Vec::new();
+            for id in 1..=2 + u128::from(seed % 5) {
+                heads.push(table.store.get(&path).await.unwrap().0);
+                table.append(id).await;
+            }
+            let old = heads[seed as usize % heads.len()].clone();
+            table.store.put(&path, old).await.unwrap();
+            let refreshed = table.log.refresh().await;
+            assert!(matches!(refreshed, Err(WalError::Rewound { .. })), "{refreshed:?}");
+            let change = table.change(Operation::Append).add(superfile(99));
+            let committed = table.log.commit(change).await;
+            assert!(committed.is_err(), "{committed:?}");
+            1
+        })
+        .await;
+    }
+    row.finish();
 }
 
 /// A history with one of everything. Says what was acknowledged; stops at the first error, as a killed process would.
-async fn script(store: &Arc<FaultStore>, acked: &mut Vec<u64>) -> Result<(), String> {
+async fn script(store: &Arc<FaultStore>, rounds: u128, acked: &mut Vec<u64>) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let log = Log::create(store.clone(), ROOT, schema(1)).await.map_err(|e| text(&e))?;
     acked.push(1);
     let place = (&**store as &dyn Store, ROOT);
-    for round in 0..2u128 {
+    for round in 0..rounds {
         for change in
             [change_adding(&log, round * 100 + 1, 1), change_adding(&log, round * 100 + 2, 80)]
         {
@@ -291,47 +323,52 @@ async fn check_whole(store: &dyn Store, log: &Log) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_crash_at_any_operation_loses_nothing() {
-    let mut crashes = 0;
-    for at in 0.. {
-        let mut reached = false;
+async fn f1_a_crash_at_any_operation_loses_nothing() {
+    let mut row = Row::new("F1");
+    let rounds = if Row::scaled(100) < 100 { 2 } else { 5 };
+    let operations = {
+        let store = FaultStore::new(Arc::new(ClockStore::new()), 1);
+        script(&store, rounds, &mut Vec::new()).await.unwrap();
+        store.operations()
+    };
+    for at in 0..operations {
         for crash in [Crash::Before, Crash::After] {
-            let clean: Arc<dyn Store> = Arc::new(ClockStore::new());
-            let store = FaultStore::new(clean.clone(), 1);
-            store.crash_at(at, crash);
-            let mut acked = Vec::new();
-            let outcome = script(&store, &mut acked).await;
-            reached |= store.has_crashed();
-            assert!(outcome.is_ok() || store.has_crashed(), "{outcome:?}");
-            let log = match Log::open(clean.clone(), ROOT).await {
-                Ok(log) => log,
-                Err(WalError::NotFound { .. }) if acked.is_empty() => continue,
-                Err(error) => panic!("crash {crash:?} {at}: {error}"),
-            };
-            let version = log.current().head.version;
-            let last = acked.last().copied().unwrap_or(0);
-            assert!((last..=last + 1).contains(&version), "crash {crash:?} {at}");
-            check_whole(&*clean, &log).await;
-            // Life goes on: write, fold, collect, and all is whole again.
-            let change = change_adding(&log, 5000, 1);
-            let path = format!("{ROOT}/{}", superfile(5000).path());
-            clean.put(&path, vec![1].into()).await.unwrap();
-            log.commit(change).await.unwrap();
-            fold_always(&*clean, &log).await;
-            for _ in 0..3 {
-                tokio::time::sleep(Duration::from_millis(2)).await;
-                log.fence(fence_now()).await.unwrap();
-                collect(&*clean, ROOT, GcOptions { grace_ms: 0, dry_run: false }).await.unwrap();
-            }
-            check_whole(&*clean, &log).await;
-            check_no_garbage(&*clean, &log).await;
-            crashes += 1;
-        }
-        if !reached {
-            break;
+            row.run(at, check_crash(at, crash, rounds)).await;
         }
     }
-    assert!(crashes > 100, "only {crashes} crashes");
+    row.finish();
+}
+
+async fn check_crash(at: u64, crash: Crash, rounds: u128) -> u64 {
+    let clean: Arc<dyn Store> = Arc::new(ClockStore::new());
+    let store = FaultStore::new(clean.clone(), 1);
+    store.crash_at(at, crash);
+    let mut acked = Vec::new();
+    let outcome = script(&store, rounds, &mut acked).await;
+    assert!(outcome.is_ok() || store.has_crashed(), "{outcome:?}");
+    let log = match Log::open(clean.clone(), ROOT).await {
+        Ok(log) => log,
+        Err(WalError::NotFound { .. }) if acked.is_empty() => return 1,
+        Err(error) => panic!("crash {crash:?} {at}: {error}"),
+    };
+    let version = log.current().head.version;
+    let last = acked.last().copied().unwrap_or(0);
+    assert!((last..=last + 1).contains(&version), "crash {crash:?} {at}");
+    check_whole(&*clean, &log).await;
+    // Life goes on: write, fold, collect, and all is whole again.
+    let change = change_adding(&log, 5000, 1);
+    let path = format!("{ROOT}/{}", superfile(5000).path());
+    clean.put(&path, vec![1].into()).await.unwrap();
+    log.commit(change).await.unwrap();
+    fold_always(&*clean, &log).await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        log.fence(fence_now()).await.unwrap();
+        collect(&*clean, ROOT, GcOptions { grace_ms: 0, dry_run: false }).await.unwrap();
+    }
+    check_whole(&*clean, &log).await;
+    check_no_garbage(&*clean, &log).await;
+    1
 }
 
 async fn fold_always(store: &dyn Store, log: &Log) {

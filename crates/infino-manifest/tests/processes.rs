@@ -14,6 +14,7 @@ use infino_manifest::gc::{GcOptions, collect};
 use infino_manifest::{Snapshot, checkpoint, history};
 use infino_storage::{LocalStore, Store, StoreOptions};
 use infino_wal::{Change, Conflict, FenceOptions, Log, WalError, tail};
+use support::row::Row;
 use support::*;
 
 /// Set in the child to the directory, and to how often it is to commit.
@@ -120,36 +121,108 @@ async fn begin(directory: &Path) {
     Log::create(open(directory), ROOT, schema(1)).await.unwrap();
 }
 
-#[tokio::test]
-async fn processes_commit_side_by_side() {
-    let directory = tempfile::tempdir().unwrap();
-    begin(directory.path()).await;
-    let mut children: Vec<_> = (0..4).map(|_| start(directory.path(), 100)).collect();
-    let mut said = BTreeSet::new();
-    for child in &mut children {
-        said.extend(committed(child));
-        assert!(child.wait().unwrap().success());
+#[tokio::test(flavor = "multi_thread")]
+async fn f10_processes_commit_side_by_side() {
+    let mut row = Row::new("F10");
+    let each = if Row::scaled(100) < 100 { 100 } else { 400 };
+    for seed in row.seeds(5) {
+        row.run(seed, async move {
+            let directory = tempfile::tempdir().unwrap();
+            begin(directory.path()).await;
+            let mut children: Vec<_> = (0..4).map(|_| start(directory.path(), each)).collect();
+            let mut said = BTreeSet::new();
+            for child in &mut children {
+                said.extend(committed(child));
+                assert!(child.wait().unwrap().success());
+            }
+            assert_eq!(said.len() as u64, 4 * each);
+            check(directory.path(), &said, 0).await;
+            4 * each
+        })
+        .await;
     }
-    assert_eq!(said.len(), 400);
-    check(directory.path(), &said, 0).await;
+    row.finish();
 }
 
-#[tokio::test]
-async fn killed_processes_lose_nothing_they_said() {
-    let directory = tempfile::tempdir().unwrap();
-    begin(directory.path()).await;
-    let (mut said, mut killed) = (BTreeSet::new(), 0);
-    for round in 0..10u64 {
-        let mut children: Vec<_> = (0..3).map(|_| start(directory.path(), 100_000)).collect();
-        for (at, child) in (0..).zip(&mut children) {
-            std::thread::sleep(Duration::from_millis(20 + 37 * (round * 7 + at * 3) % 200));
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_killed_processes_lose_nothing_they_said() {
+    let mut row = Row::new("F11");
+    for seed in row.seeds(10) {
+        row.run(seed, async move {
+            let directory = tempfile::tempdir().unwrap();
+            begin(directory.path()).await;
+            let (mut said, mut killed) = (BTreeSet::new(), 0);
+            for round in 0..7u64 {
+                let mut children: Vec<_> =
+                    (0..3).map(|_| start(directory.path(), 100_000)).collect();
+                for (at, child) in (0..).zip(&mut children) {
+                    let wait = 20 + 37 * (seed * 13 + round * 7 + at * 3) % 200;
+                    std::thread::sleep(Duration::from_millis(wait));
+                    assert!(child.try_wait().unwrap().is_none(), "it stopped by itself");
+                    child.kill().unwrap();
+                    child.wait().unwrap();
+                    killed += 1;
+                }
+                children.iter_mut().for_each(|child| said.extend(committed(child)));
+            }
+            assert!(said.len() > killed, "{} commits in {killed} lives", said.len());
+            check(directory.path(), &said, killed).await;
+            killed as u64
+        })
+        .await;
+    }
+    row.finish();
+}
+
+/// How long a stopped writer is waited for.
+const LOCKED: Duration = Duration::from_millis(800);
+
+/// Sends a signal by name.
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill").args([name, &child.id().to_string()]).status().unwrap();
+    assert!(sent.success(), "kill {name}");
+}
+
+/// A writer is stopped in the middle of whatever it does, the table is fenced and collected without it, and it goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_a_writer_that_slept_through_collections_breaks_nothing() {
+    let mut row = Row::new("F12");
+    for seed in row.seeds(15) {
+        row.run(seed, async move {
+            let directory = tempfile::tempdir().unwrap();
+            begin(directory.path()).await;
+            let store = open(directory.path());
+            let log = Log::open_with(store.clone(), ROOT, options()).await.unwrap();
+            let mut child = start(directory.path(), 100_000);
+            let (mut mine, mut slept) = (BTreeSet::new(), 0);
+            let at_once = FenceOptions { retention_ms: 0, interval_ms: 0, keep_from: u64::MAX };
+            let grace = GcOptions { grace_ms: 0, dry_run: false };
+            for round in 0..5u64 {
+                let wait = 30 + 37 * (seed * 13 + round * 7) % 100;
+                tokio::time::sleep(Duration::from_millis(wait)).await;
+                signal(&child, "-STOP");
+                let meanwhile = async {
+                    for _ in 0..3 {
+                        log.fence(at_once).await.unwrap();
+                        mine.insert(append(&store, &log).await);
+                        tokio::time::sleep(Duration::from_millis(5)).await;
+                        collect(&*store, ROOT, grace).await.unwrap();
+                    }
+                };
+                // One that is stopped while it swaps holds the disk's lock, and then nobody gets on.
+                slept += u64::from(tokio::time::timeout(LOCKED, meanwhile).await.is_ok());
+                signal(&child, "-CONT");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
             assert!(child.try_wait().unwrap().is_none(), "it stopped by itself");
             child.kill().unwrap();
             child.wait().unwrap();
-            killed += 1;
-        }
-        children.iter_mut().for_each(|child| said.extend(committed(child)));
+            mine.extend(committed(&mut child));
+            // An append that was given up may have gone through.
+            check(directory.path(), &mine, 4).await;
+            slept
+        })
+        .await;
     }
-    assert!(said.len() > killed, "{} commits in {killed} lives", said.len());
-    check(directory.path(), &said, killed).await;
+    row.finish();
 }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use infino_format::{Operation, SuperfileId};
 use infino_manifest::{ManifestError, Snapshot, checkpoint, history};
+use infino_storage::Store;
+use support::row::Row;
 use support::*;
 
 #[tokio::test]
@@ -175,4 +177,38 @@ async fn any_version_is_restored_by_one_commit() {
     late.read_version -= 1;
     let refused = table.log.commit(late).await;
     assert!(matches!(refused, Err(infino_wal::WalError::Conflict(_))), "{refused:?}");
+}
+
+/// Objects of a format that comes after this one are refused as such, not misread.
+#[tokio::test]
+async fn f20_newer_formats_are_refused_by_name() {
+    let mut row = Row::new("F20");
+    row.run(1, async {
+        let table = Table::create().await;
+        table.append(1).await;
+        let path = format!("{ROOT}/head");
+        let (bytes, tag) = table.store.inner().get(&path).await.unwrap();
+        let mut newer = bytes.to_vec();
+        newer[4] += 1;
+        let end = newer.len() - 4;
+        let crc = infino_format::checksum::crc32c(&newer[..end]);
+        newer[end..].copy_from_slice(&crc.to_le_bytes());
+        table.store.inner().swap(&path, Some(&tag), newer.into()).await;
+        let refused = infino_wal::Log::open(table.store.clone(), ROOT).await;
+        let named = |text: String| assert!(text.contains("version 2"), "{text}");
+        named(refused.expect_err("a newer head").to_string());
+        table.store.inner().put(&path, bytes).await.unwrap();
+        let table = Table::open(&table.store).await;
+        table.fold().await;
+        let log = table.store.list(&format!("{ROOT}/log/")).await.unwrap();
+        let mut newer = table.store.get(&log[0].path).await.unwrap().0.to_vec();
+        newer[4] += 1;
+        let end = newer.len() - 4;
+        let crc = infino_format::checksum::crc32c(&newer[..end]);
+        newer[end..].copy_from_slice(&crc.to_le_bytes());
+        named(infino_format::segment::decode(&newer).expect_err("a newer segment").to_string());
+        2
+    })
+    .await;
+    row.finish();
 }

@@ -25,6 +25,7 @@ mod publish;
 pub mod query;
 mod runtime;
 pub mod table;
+pub mod verify;
 pub mod versions;
 pub mod writer;
 

@@ -5,10 +5,12 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Field};
+
 use infino_format::head::HEAD_BYTES_MAX;
 use infino_storage::fault::{Counters, FaultStore, Operation};
 use infino_storage::{MemoryStore, Store};
-use infino_table::{Table, TableOptions};
+use infino_table::{SchemaChange, Table, TableOptions};
 use support::{ROOT, all, by_key, create, keys, open, options, rows, runtime, schema, search};
 
 /// A table that seals only when told to.
@@ -100,11 +102,10 @@ async fn what_lands_while_rows_are_sealed_stays() {
         for k in 0..4 {
             table.insert(&rows(&[(round * 10 + k, 0)])).await.unwrap();
         }
-        let replacing = rows(&[(round * 10 + 1, 1)]);
         let (sealed, deleted, upserted, inserted) = tokio::join!(
             table.seal(),
             other.delete(keys(move |k| k == round * 10)),
-            other.upsert(&replacing),
+            async { other.upsert(&rows(&[(round * 10 + 1, 1)])).await },
             async { other.insert(&rows(&[(round * 10 + 9, 9)])).await }
         );
         sealed.unwrap();
@@ -160,4 +161,62 @@ async fn rows_of_many_tasks_share_swaps_and_objects() {
     assert!(objects <= 2 + bytes / (256 << 10), "{objects} objects for {bytes} bytes");
     let ids: BTreeSet<_> = all(&table, &table.snapshot()).await.iter().map(|row| row.0).collect();
     assert_eq!(ids.len(), 3200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn versions_tags_and_restores_know_fresh_rows() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let table = unsealed(store.clone(), true).await;
+    table.insert(&rows(&[(1, 1), (2, 2), (3, 3)])).await.unwrap();
+    table.delete(keys(|k| k == 2)).await.unwrap();
+    let version = table.snapshot().version;
+    let before = all(&table, &table.snapshot()).await;
+    table.create_tag("fresh", None).await.unwrap();
+    table.seal().await.unwrap();
+    table.insert(&rows(&[(2, 20), (4, 4)])).await.unwrap();
+    table.upsert(&rows(&[(1, 10)])).await.unwrap();
+    table.checkpoint().await.unwrap();
+
+    let other = open(store).await;
+    assert_eq!(all(&other, &other.at_tag("fresh").await.unwrap()).await, before);
+    other.restore(version).await.unwrap();
+    assert_eq!(by_key(&table).await, BTreeMap::from([(1, 1), (3, 3)]));
+    assert_eq!(all(&other, &other.refresh().await.unwrap()).await, before);
+    table.insert(&rows(&[(2, 5)])).await.unwrap();
+    other.optimize(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(by_key(&table).await, BTreeMap::from([(1, 1), (2, 5), (3, 3)]));
+    assert_eq!(all(&other, &other.at_tag("fresh").await.unwrap()).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fresh_rows_follow_the_schema() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let table = unsealed(store.clone(), true).await;
+    let other = open(store).await;
+    table.insert(&rows(&[(1, 1), (2, 2)])).await.unwrap();
+    let added = Field::new("more", DataType::Int64, true);
+    let changes = [
+        SchemaChange::AddColumn { field: added, default: None },
+        SchemaChange::DropTextIndex("t".into()),
+        SchemaChange::DropColumn("t".into()),
+    ];
+    table.alter(&changes).await.unwrap();
+    assert_eq!(by_key(&other).await, BTreeMap::from([(1, 1), (2, 2)]));
+    let with_text = other.insert(&rows(&[(3, 3)])).await;
+    assert!(with_text.is_err(), "there is no column \"t\" any more");
+    let narrow = rows(&[(3, 3), (2, 22)]).project(&[0, 1]).unwrap();
+    other.upsert(&narrow).await.unwrap();
+    other.insert(&rows(&[(4, 4)]).project(&[0, 1]).unwrap()).await.unwrap();
+    let expected = BTreeMap::from([(1, 1), (2, 22), (3, 3), (4, 4)]);
+    assert_eq!(by_key(&table).await, expected);
+
+    let renamed = SchemaChange::RenameColumn { from: "v".into(), to: "w".into() };
+    table.alter(&[renamed]).await.unwrap();
+    let back = SchemaChange::RenameColumn { from: "w".into(), to: "v".into() };
+    table.alter(&[back]).await.unwrap();
+    assert_eq!(by_key(&other).await, expected);
+    let key = table.alter(&[SchemaChange::DropColumn("k".into())]).await;
+    assert!(key.is_err(), "the key's columns stay");
+    other.optimize(std::time::Duration::ZERO).await.unwrap();
+    assert_eq!(by_key(&table).await, expected);
 }

@@ -76,8 +76,8 @@ async fn a_delete_that_lands_during_a_merge_follows_its_rows() {
 #[tokio::test]
 async fn maintenance_runs_in_the_background_until_it_is_dropped() {
     let table = create(memory(), options()).await;
-    let mut background = BackgroundOptions::default();
-    background.interval = Duration::from_millis(5);
+    let interval = Duration::from_millis(5);
+    let mut background = BackgroundOptions { interval, ..BackgroundOptions::default() };
     // Writers have at least so long between putting a file and committing it.
     background.maintain.keep = Some(Duration::from_secs(5));
     let handle = table.maintain_in_background(background.clone());

@@ -154,7 +154,8 @@ async fn check_writers(seed: u64) {
     store.heal();
     let table = open(store.inner().clone()).await;
     by_key(&table).await;
-    check_history(&table, &done.lock().unwrap(), seed).await;
+    let done = std::mem::take(&mut *done.lock().unwrap());
+    check_history(&table, &done, seed).await;
 }
 
 /// Every version is what the ops of the versions up to it make in order, and rows keep their ids.

@@ -27,6 +27,8 @@ pub struct LogOptions {
     pub backoff_max_ms: u64,
     /// The clock that dates records, in milliseconds since the Unix epoch.
     pub now_ms: fn() -> u64,
+    /// What decides how long a wait is within its bounds.
+    pub random: fn() -> u64,
 }
 
 impl Default for LogOptions {
@@ -40,6 +42,7 @@ impl Default for LogOptions {
                 let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
                 elapsed.map_or(0, |elapsed| elapsed.as_millis() as u64)
             },
+            random: || uuid::Uuid::new_v4().as_u128() as u64,
         }
     }
 }

@@ -128,6 +128,6 @@ fn unchanged(path: &str) -> StorageError {
 pub(crate) async fn backoff(options: &LogOptions, tries: u32) {
     let most = options.backoff_min_ms.saturating_mul(1 << tries.min(16));
     let most = most.min(options.backoff_max_ms).max(1);
-    let random = uuid::Uuid::new_v4().as_u128() as u64;
+    let random = (options.random)();
     tokio::time::sleep(Duration::from_micros(500 * most + random % (500 * most))).await;
 }

@@ -1,7 +1,13 @@
 //! A table of made-up superfiles over a store that may fail, for the tests of its versions.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::print_stdout,
+    reason = "each test binary uses its part"
+)]
 
 pub mod clock;
+pub mod row;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

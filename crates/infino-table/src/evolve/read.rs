@@ -101,11 +101,11 @@ impl Columns {
 
     /// What is read of the file.
     fn asked(&self) -> Vec<&str> {
-        let of = |source| match source {
-            &Source::File(ref name) => Some(name.as_str()),
+        let asked = self.sources.iter().filter_map(|source| match source {
+            Source::File(name) => Some(name.as_str()),
             _ => None,
-        };
-        let asked: Vec<_> = self.sources.iter().filter_map(of).collect();
+        });
+        let asked: Vec<_> = asked.collect();
         // Something must say how many rows there are.
         if asked.is_empty() { vec!["_id"] } else { asked }
     }

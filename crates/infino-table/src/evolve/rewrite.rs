@@ -39,16 +39,20 @@ pub(super) async fn all(
     done.files.retain(|old, _| now.entries.get(*old).is_some());
     let mut inputs = Vec::with_capacity(entries.len());
     for entry in &entries {
-        if !done.files.contains_key(&entry.id()) {
-            let new = one(table, entry, &now.schema, &schema, plan).await?;
-            done.files.insert(entry.id(), new);
-        }
-        let new = &done.files[&entry.id()];
-        change = change.remove(entry.id()).add(new.clone());
+        let new = match done.files.get(&entry.id()) {
+            Some(new) => new.clone(),
+            None => {
+                let new = one(table, entry, &now.schema, &schema, plan).await?;
+                done.files.insert(entry.id(), new.clone());
+                new
+            }
+        };
+        let id = new.id;
+        change = change.remove(entry.id()).add(new);
         inputs.push((entry.id(), entry.deletes.clone()));
         if let Some(stored) = &entry.deletes {
             let dead = deletes::load(&*table.inner.store, &table.inner.root, stored).await?;
-            change = change.delete(new.id, None, dead);
+            change = change.delete(id, None, dead);
         }
     }
     let places: BTreeMap<SuperfileId, SuperfileId> =

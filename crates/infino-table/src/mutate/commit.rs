@@ -162,9 +162,11 @@ async fn once(writer: &mut Writer, merged: &mut Option<Merged>) -> Result<Receip
 
 fn operation(writer: &Writer, outcome: &Outcome, live: u64) -> Operation {
     let updates = |step: &Step| matches!(step, Step::Update { .. });
+    let merges = |step: &Step| matches!(step, Step::Merge { .. });
     if outcome.kills.values().all(|(_, rows)| rows.is_empty()) {
         Operation::Append
-    } else if live == 0 {
+    } else if live == 0 && !writer.steps.iter().any(merges) {
+        // Two deletes of one row agree; of two merges that each count it as theirs one must look again.
         Operation::Delete
     } else if writer.rows() == 0 && writer.steps.iter().all(updates) {
         Operation::Update

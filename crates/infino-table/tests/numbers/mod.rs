@@ -109,13 +109,17 @@ impl Reader {
         let mut live = BTreeMap::new();
         for entry in snapshot.entries.iter() {
             let dead = query::dead_rows(table, entry).await.expect("deletes");
-            if !self.files.contains_key(&entry.id()) {
-                let file = table.file(entry).await.expect("the file opens");
-                self.files.insert(entry.id(), numbers(&file).await.expect("the file reads"));
-            }
-            let values = &self.files[&entry.id()];
+            let values = match self.files.get(&entry.id()) {
+                Some(values) => values.clone(),
+                None => {
+                    let file = table.file(entry).await.expect("the file opens");
+                    let values = numbers(&file).await.expect("the file reads");
+                    self.files.insert(entry.id(), values.clone());
+                    values
+                }
+            };
             assert_eq!(values.len(), entry.summary.row_count as usize);
-            for (at, value) in (0u32..).zip(values) {
+            for (at, value) in (0u32..).zip(&values) {
                 if !dead.contains(at) {
                     *live.entry(value.expect("not null")).or_default() += 1;
                 }

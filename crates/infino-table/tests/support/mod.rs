@@ -57,7 +57,7 @@ pub fn rows(rows: &[(i64, i64)]) -> RecordBatch {
 }
 
 pub fn options() -> TableOptions {
-    TableOptions { mutation_attempts: 1000, ..TableOptions::default() }
+    TableOptions { mutation_attempts: 1000, probe: false, ..TableOptions::default() }
 }
 
 pub fn runtime() -> Runtime {
