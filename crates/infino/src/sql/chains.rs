@@ -28,21 +28,14 @@ impl VisitorMut for Flatten {
 }
 
 /// The terms of a chain, first to last.
-fn terms(mut expr: Expr, chain: &BinaryOperator) -> Vec<Expr> {
-    let mut terms = Vec::new();
-    loop {
+fn terms(expr: Expr, chain: &BinaryOperator) -> Vec<Expr> {
+    let (mut terms, mut open) = (Vec::new(), vec![expr]);
+    while let Some(expr) = open.pop() {
         match expr {
-            Expr::BinaryOp { left, op, right } if op == *chain => {
-                terms.push(*right);
-                expr = *left;
-            }
-            first => {
-                terms.push(first);
-                break;
-            }
+            Expr::BinaryOp { left, op, right } if op == *chain => open.extend([*right, *left]),
+            term => terms.push(term),
         }
     }
-    terms.reverse();
     terms
 }
 
