@@ -65,7 +65,7 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
 }
 
 /// Writes superfiles with the example of `infino-superfile` and compares each, value by value, with
-/// what pyarrow and DuckDB read from it.
+/// what pyarrow, DuckDB, Polars and fastparquet read from it.
 fn open_format(root: &Path, python: &Path, tally: &mut Tally) -> Result<(), Failed> {
     let check = root.join("tests/open_format/check.py");
     if !check.exists() || !root.join("crates/infino-superfile/examples/write_sample.rs").exists() {
