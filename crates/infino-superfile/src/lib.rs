@@ -24,6 +24,7 @@ pub mod scan;
 mod sections;
 mod spool;
 mod statistics;
+pub mod verify;
 
 pub use body::BodyReader;
 pub use builder::SuperfileBuilder;
@@ -32,3 +33,4 @@ pub use options::{Compression, SuperfileOptions};
 pub use reader::Superfile;
 pub use scan::selection;
 pub use schema::{ID_COLUMN, arrow_schema, body_schema, file_schema, table_schema};
+pub use verify::Verification;
