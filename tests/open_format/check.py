@@ -1,4 +1,4 @@
-"""Reads a superfile with pyarrow and with DuckDB and compares every value with a JSON file.
+"""Reads a superfile with pyarrow, DuckDB, Polars and fastparquet and compares every value with a JSON file.
 
     python tests/open_format/check.py PARQUET EXPECTED_JSON [PARQUET EXPECTED_JSON ...]
 
@@ -12,6 +12,10 @@ import struct
 import sys
 
 import duckdb
+import fastparquet
+import numpy as np
+import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,6 +29,22 @@ DUCKDB = {
     "timestamp_us": "epoch_us({})",
     "timestamp_ns": "epoch_ns({})",
 }
+
+# What fastparquet has no type for: it gives other columns, raw bytes or nothing.
+FASTPARQUET_LACKS = {"f16", "struct", "list_of_struct"}
+
+# The units of temporal values, by kind.
+UNITS = {
+    "date": "D",
+    "time_ms": "ms",
+    "time_us": "us",
+    "time_ns": "ns",
+    "timestamp_ms": "ms",
+    "timestamp_us": "us",
+    "timestamp_ns": "ns",
+}
+
+NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 
 
 def same(expected, found):
@@ -108,6 +128,70 @@ def check_duckdb(path, expected):
     yield "count(*)", None if rows == expected["rows"] else f"{rows} rows, expected {expected['rows']}"
 
 
+def check_polars(path, expected):
+    for column in expected["columns"]:
+        # Polars ends at 38 digits.
+        if column["kind"] == "decimal256":
+            continue
+        found = pl.read_parquet(path, columns=[column["name"]]).to_series()
+        values = found.to_physical().to_list() if found.dtype.is_temporal() else found.to_list()
+        if found.dtype.is_temporal() and found.dtype != pl.Date:
+            # It holds times in nanoseconds, and nothing in seconds.
+            unit = column["name"].rsplit("_", 1)[-1]
+            held = getattr(found.dtype, "time_unit", "ns")
+            factor = NANOSECONDS.get(unit, NANOSECONDS[held]) // NANOSECONDS[held]
+            wanted = [value if value is None else int(value) * factor for value in column["values"]]
+            # What does not fit 64 bits in the unit it holds, it cannot show.
+            fits = [value is None or -(2**63) <= value < 2**63 for value in wanted]
+            kept = lambda of: [value for value, fit in zip(of, fits) if fit]
+            yield column["name"], differ(kept(wanted), kept(values), same)
+            continue
+        yield column["name"], differ(column["values"], values, same)
+    rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+    yield "the number of rows", None if rows == expected["rows"] else f"{rows} rows, expected {expected['rows']}"
+
+
+def check_fastparquet(path, expected):
+    file = fastparquet.ParquetFile(path)
+    for column in expected["columns"]:
+        name = column["name"]
+        if name in FASTPARQUET_LACKS:
+            continue
+        found = file.to_pandas(columns=[name])[name]
+        if found.dtype.kind in "mM":
+            unit = f"{'datetime' if found.dtype.kind == 'M' else 'timedelta'}64[{UNITS[column['kind']]}]"
+            numbers = found.to_numpy().astype(unit)
+            values = [None if np.isnat(value) else int(value.astype("int64")) for value in numbers]
+        else:
+            values = [plain(value) for value in found]
+            if isinstance(found.dtype, pd.StringDtype):
+                values = [None if isinstance(value, float) else value for value in values]
+        compare = same
+        if found.dtype.kind == "f":
+            # It has no null among floats, and decimals are floats to it.
+            compare = same_or_nan if name in ("f32", "f64") else same_as_double_or_nan
+        yield name, differ(column["values"], values, compare)
+
+
+def plain(value):
+    """A value of pandas or numpy as Python's own."""
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, np.ndarray)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if value is pd.NA else value
+
+
+def same_or_nan(expected, found):
+    return found != found if expected is None else same(expected, found)
+
+
+def same_as_double_or_nan(expected, found):
+    return found != found if expected is None else same_as_double(expected, found)
+
+
 def duckdb_type(database, path, name):
     query = f"SELECT any_value(typeof({name})) FROM read_parquet(?)"
     return database.execute(query, [path]).fetchone()[0]
@@ -123,6 +207,14 @@ def differ(expected, found, compare):
     return None
 
 
+READERS = (
+    ("pyarrow", check_pyarrow),
+    ("duckdb", check_duckdb),
+    ("polars", check_polars),
+    ("fastparquet", check_fastparquet),
+)
+
+
 def main(arguments):
     if not arguments or len(arguments) % 2:
         print(__doc__, file=sys.stderr)
@@ -131,7 +223,7 @@ def main(arguments):
     for path, expected_path in zip(arguments[::2], arguments[1::2]):
         with open(expected_path, encoding="utf-8") as file:
             expected = json.load(file)
-        for reader, check in (("pyarrow", check_pyarrow), ("duckdb", check_duckdb)):
+        for reader, check in READERS:
             for what, problem in check(path, expected):
                 if problem is None:
                     passed += 1

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod azurite;
 mod checks;
 mod cmd;
 mod error;
@@ -25,7 +26,8 @@ usage: cargo xtask <chore> [arguments]
 
   test [--no-python] [cargo test arguments]
           all tests: Rust, documentation examples, and the open-format check, which reads our
-          files with pyarrow and DuckDB from a virtual environment it keeps in .venv
+          files with pyarrow, DuckDB, Polars and fastparquet from a virtual environment it keeps in
+          .venv; storage on Azure's emulator too, which it keeps in .azurite, if npm is there
   ci [--checks-only]
           test, then fmt, clippy and doc without warnings, then tidy
   tidy    longest files and functions; file length, layers, homes, leftover marks, doc links

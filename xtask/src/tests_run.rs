@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{cmd::Cmd, error::Failed, python, tidy::source};
+use crate::{azurite, cmd::Cmd, error::Failed, python, tidy::source};
 
 /// How many tests passed, failed and were ignored, summed over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,11 +42,14 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
     };
     // First, because it is quick: a machine that lacks Python should hear so before a long build.
     let python = if with_python { Some(python::environment(root)?) } else { None };
+    let azurite = azurite::program(root);
     let mut tally = Tally::default();
-    let tested = Cmd::cargo(root)
-        .args(["test", "--workspace", "--no-fail-fast"])
-        .args(&args)
-        .run_seeing(|line| tally.see(line));
+    let cargo = Cmd::cargo(root).args(["test", "--workspace", "--no-fail-fast"]).args(&args);
+    let tested = match &azurite {
+        Ok(program) => cargo.env("INFINO_AZURITE", &program.to_string_lossy()),
+        Err(_) => cargo,
+    }
+    .run_seeing(|line| tally.see(line));
     // A workspace of its own: it is built with optimisation and without DataFusion.
     let fuzzed = Cmd::cargo(root)
         .args(["test", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"])
@@ -54,12 +57,15 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
         .run_seeing(|line| tally.see(line));
     let opened = python.map_or(Ok(()), |python| open_format(root, &python, &mut tally));
     let Tally { passed, failed, ignored } = tally;
+    if let Err(problem) = azurite {
+        println!("SKIPPED: the storage tests on Azurite: {problem}");
+    }
     println!("tests: {passed} passed, {failed} failed, {ignored} ignored");
     tested.and(fuzzed).and(opened)
 }
 
 /// Writes superfiles with the example of `infino-superfile` and compares each, value by value, with
-/// what pyarrow and DuckDB read from it.
+/// what pyarrow, DuckDB, Polars and fastparquet read from it.
 fn open_format(root: &Path, python: &Path, tally: &mut Tally) -> Result<(), Failed> {
     let check = root.join("tests/open_format/check.py");
     if !check.exists() || !root.join("crates/infino-superfile/examples/write_sample.rs").exists() {

@@ -1,8 +1,8 @@
 //! Does a store keep the promises that commits rest on?
 //!
 //! Some stores answer a conditional write with success and ignore its condition; some compare and then write, with a gap
-//! between in which another write is lost. Both would lose acknowledged commits. [`probe`] asks a store directly, by about a
-//! hundred small requests, when a table is created or first opened for writing.
+//! between in which another write is lost. Both would lose acknowledged commits. [`probe`] asks a store directly, by about
+//! 170 small requests, when a table is created or first opened for writing.
 
 use std::ops::Range;
 
@@ -13,9 +13,9 @@ use uuid::Uuid;
 use crate::{StorageError, Store, Swap, Tag};
 
 /// Writers that race for one object, and how often. A store that checks and then writes lets two of eight win nearly every
-/// time; with four races the chance to miss it is small.
+/// time, less often where the machine is so busy that they set out one after another; all races together do not miss it.
 const RACERS: usize = 8;
-const RACES: usize = 4;
+const RACES: usize = 8;
 
 /// How often an answer that settles nothing is asked for again.
 const ATTEMPTS: usize = 5;

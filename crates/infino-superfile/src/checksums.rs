@@ -60,6 +60,14 @@ impl Checksums {
         })
     }
 
+    /// The units of a run.
+    pub(crate) fn units(&self, run: &Range<u64>) -> impl Iterator<Item = Range<u64>> {
+        let (first, end) = (self.unit_at(run.start), run.end);
+        (first..self.ends.len())
+            .map(|unit| self.start(unit)..self.ends[unit])
+            .take_while(move |unit| unit.end <= end)
+    }
+
     /// Checks `bytes`, which stand at `start`, the first byte of a unit, and end with one.
     ///
     /// # Errors
@@ -117,13 +125,13 @@ impl Checksums {
         }
         verify(WHAT, body, u32::from_le_bytes(crc.try_into().expect("4 bytes are left")))?;
         let mut cursor = Cursor::new(WHAT, &body[4..]);
-        let version = cursor.u16()?;
-        if version != VERSION {
-            return Err(FormatError::Version {
-                what: WHAT,
-                found: version.into(),
-                newest: VERSION.into(),
-            });
+        match cursor.u16()? {
+            VERSION => {}
+            1 => return Self::decode_blocks(cursor),
+            found => {
+                let (found, newest) = (found.into(), VERSION.into());
+                return Err(FormatError::Version { what: WHAT, found, newest });
+            }
         }
         let zero = cursor.u16()?;
         let (covered, count) = (cursor.u64()?, cursor.u32()?);
@@ -145,6 +153,22 @@ impl Checksums {
         if at != covered {
             return invalid("the units do not add up to the length covered");
         }
+        Ok(Self { ends, crcs })
+    }
+
+    /// Reads version 1, in which all units but the last have one size, a power of two.
+    fn decode_blocks(mut cursor: Cursor<'_>) -> Result<Self, FormatError> {
+        let (block_log2, zero, covered) = (cursor.u8()?, cursor.u8()?, cursor.u64()?);
+        let count = cursor.remaining() as u64 / 4;
+        let is_sound = (14..=30).contains(&block_log2)
+            && zero == 0
+            && cursor.remaining().is_multiple_of(4)
+            && covered.div_ceil(1 << block_log2) == count;
+        if !is_sound {
+            return Err(FormatError::invalid(WHAT, "the blocks do not fit the length covered"));
+        }
+        let ends = (1..=count).map(|block| (block << block_log2).min(covered)).collect();
+        let crcs = (0..count).map(|_| cursor.u32()).collect::<Result<_, _>>()?;
         Ok(Self { ends, crcs })
     }
 }
@@ -316,12 +340,36 @@ mod tests {
         assert_eq!(ends_at(&[], 9, 3), [9]);
     }
 
+    /// As version 1 was written: the CRC of each 16 KiB.
+    fn blocks(bytes: &[u8]) -> Vec<u8> {
+        let mut out = [MAGIC.as_slice(), &[1, 0, 14, 0]].concat();
+        out.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
+        bytes.chunks(1 << 14).for_each(|block| out.extend_from_slice(&crc32c(block).to_le_bytes()));
+        let crc = crc32c(&out);
+        out.extend_from_slice(&crc.to_le_bytes());
+        out
+    }
+
+    #[test]
+    fn version_1_is_read() {
+        for len in [1, 16_384, 16_385, 100_000] {
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 7) as u8).collect();
+            let checksums = Checksums::decode(&blocks(&bytes)).unwrap();
+            assert_eq!(checksums.covered(), len as u64);
+            checksums.verify(0, &bytes).unwrap();
+            check_damage(&blocks(&bytes));
+        }
+    }
+
     #[test]
     fn every_flipped_bit_and_truncation_is_refused() {
         let (_, checksums) = written(50_000, &[10_000, 20_000, 40_000]);
-        let bytes = checksums.encode();
+        check_damage(&checksums.encode());
+    }
+
+    fn check_damage(bytes: &[u8]) {
         for bit in 0..bytes.len() * 8 {
-            let mut bad = bytes.clone();
+            let mut bad = bytes.to_vec();
             bad[bit / 8] ^= 1 << (bit % 8);
             assert!(Checksums::decode(&bad).is_err(), "bit {bit}");
         }

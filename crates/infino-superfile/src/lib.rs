@@ -25,6 +25,7 @@ pub mod scan;
 mod sections;
 mod spool;
 mod statistics;
+pub mod verify;
 
 pub use body::BodyReader;
 pub use builder::SuperfileBuilder;
@@ -35,3 +36,4 @@ pub use reader::Superfile;
 pub use scan::selection;
 pub use schema::{ID_COLUMN, arrow_schema, body_schema, file_schema, table_schema};
 pub use statistics::column_stats;
+pub use verify::Verification;

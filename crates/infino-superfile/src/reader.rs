@@ -25,9 +25,6 @@ use crate::layout::{self, Placed, with_keys};
 /// What is read of the end of a file whose footer's length is not known.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// About what [`Superfile::verify`] reads at a time.
-const VERIFY_BYTES: u64 = 8 << 20;
-
 /// An open superfile: its footer and what opens its sections are in memory, the rest is read, and verified, as asked.
 #[derive(Debug)]
 pub struct Superfile {
@@ -108,35 +105,6 @@ impl Superfile {
     /// A reader of the body's bytes, for readers of Parquet.
     pub fn range_reader(&self) -> BodyReader {
         self.body.clone()
-    }
-
-    /// Reads the whole file and checks every byte of it.
-    ///
-    /// # Errors
-    /// `Corrupt` naming the first unit that is wrong; `Storage`.
-    pub async fn verify(&self) -> Result<(), SuperfileError> {
-        let covered = self.body.covered();
-        for run in self.body.checksums().runs(VERIFY_BYTES) {
-            self.body.read(&[run]).await?;
-        }
-        let (start, end) = (covered, self.summary.file_len);
-        let tail = read(&self.store, &self.path, "footer", &[start..end]).await?;
-        let footer_at = (end - self.summary.footer_len - start) as usize;
-        let corrupt =
-            |part, range, source| Err(SuperfileError::corrupt(&self.path, part, range, source));
-        if let Err(source) =
-            checksum::verify("footer", &tail[0][footer_at..], self.summary.footer_crc)
-        {
-            return corrupt("footer", start + footer_at as u64..end, source);
-        }
-        match Checksums::decode(&tail[0][..footer_at]) {
-            Ok(found) if found == *self.body.checksums() => Ok(()),
-            found => {
-                let other = FormatError::invalid("checksums", "are not those the file opened with");
-                let range = start..start + footer_at as u64;
-                corrupt("checksums", range, found.err().unwrap_or(other))
-            }
-        }
     }
 
     pub(crate) fn corrupt(

@@ -129,6 +129,39 @@ fn a_whole_file_check_sees_every_part() {
 }
 
 #[test]
+fn a_check_in_depth_names_every_damaged_part_and_every_contradiction() {
+    let (bytes, summary) = built(0);
+    let file = run(open(bytes.clone(), Some(&summary))).unwrap();
+    let sound = run(file.verify_in_depth()).unwrap();
+    assert!(sound.is_sound(), "{sound:?}");
+    assert_eq!((sound.rows, sound.sections, sound.bytes), (ROWS, 2, bytes.len() as u64));
+
+    let store = OneObject::new(bytes.clone());
+    let file = run(Superfile::open(store.clone(), PATH, Some(Arc::new(summary.clone())))).unwrap();
+    for byte in [10, summary.sections[1].offset as usize, bytes.len() - 9] {
+        store.flip(byte, 1);
+        let found = run(file.verify_in_depth()).unwrap();
+        assert_eq!(found.problems.len(), 1, "byte {byte}: {found:?}");
+    }
+
+    // Each of these opens: what is wrong is only what the summary says of the rest.
+    let contradictions: [fn(&mut SuperfileSummary); 4] = [
+        |summary| summary.max_row_id.0 += 1,
+        |summary| summary.columns[1].null_count += 1,
+        |summary| summary.text[0].tokens += 1,
+        |summary| summary.vectors[0].vectors -= 1,
+    ];
+    for change in contradictions {
+        let mut other = summary.clone();
+        change(&mut other);
+        let file = run(open(bytes.clone(), Some(&other))).unwrap();
+        let found = run(file.verify_in_depth()).unwrap();
+        assert_eq!(found.problems.len(), 1, "{found:?}");
+        assert!(found.problems[0].is_corrupt());
+    }
+}
+
+#[test]
 fn every_truncation_shows() {
     let (bytes, summary) = built(0);
     let bytes = bytes::Bytes::from(bytes);

@@ -48,7 +48,9 @@ fn rules(tear: Tear, turn: u64) -> Vec<Rule> {
     let complete = |fault| Rule::new(fault).method("POST").path("uploadId").times(1);
     match tear {
         Tear::LeftOpen => vec![part(Fault::Delay(Duration::from_secs(60)))],
-        Tear::PartMissing => vec![part(Fault::Status(if turn % 2 == 0 { 500 } else { 403 }))],
+        Tear::PartMissing => {
+            vec![part(Fault::Status(if turn.is_multiple_of(2) { 500 } else { 403 }))]
+        }
         Tear::CompletedTwice => vec![complete(Fault::CloseAfter)],
         Tear::ReplyLost => match turn % 3 {
             0 => vec![complete(Fault::StatusAfter(500))],
