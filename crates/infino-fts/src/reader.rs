@@ -8,7 +8,7 @@ use bytes::Bytes;
 use infino_format::{DocSet, Fetch, FormatError, Step};
 
 use crate::analysis::Analyzer;
-use crate::dict::block::{Block, Found, common};
+use crate::dict::block::{Block, Found, Walk, common};
 use crate::layout::{self, FieldLayout};
 use crate::postings::short::verify_trailer;
 use crate::query::pattern::Pattern;
@@ -341,19 +341,20 @@ impl Prepare {
             let mut lists = Vec::new();
             let (mut matcher, mut prefixes) =
                 (expansion.pattern.matcher(), expansion.pattern.matcher());
-            let mut first = true;
+            let mut walk = Walk::new();
             for &block in own {
+                let top = &self.inner.fields[field].layout.top;
+                let passed = block + 1 < top.blocks() && walk.is_past(top.first(block + 1));
                 let Ok(at) = self.blocks.binary_search(&(field, block)) else { continue };
+                if passed {
+                    continue;
+                }
                 blocks[at].matching(
+                    &mut walk,
                     |prefix, shared| prefixes.ruled_out(prefix, shared),
-                    |term, shared| {
-                        let shared = if first { 0 } else { shared };
-                        first = false;
-                        (matcher.accepts(term, shared), matcher.dead())
-                    },
+                    |term, shared| matcher.answer(term, shared),
                     |found| lists.push(Listed::new(found, &bytes[at])),
                 )?;
-                first = true;
                 if lists.len() > EXPANSION_MAX {
                     return Err(FtsError::TooManyTerms {
                         field: self.inner.fields[field].layout.column.clone(),
