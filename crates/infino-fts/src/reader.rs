@@ -8,7 +8,7 @@ use bytes::Bytes;
 use infino_format::{DocSet, Fetch, FormatError, Step};
 
 use crate::analysis::Analyzer;
-use crate::dict::block::{Block, Found, Walk, common};
+use crate::dict::block::{Answer, Block, Found, Walk, common};
 use crate::layout::{self, FieldLayout};
 use crate::postings::short::verify_trailer;
 use crate::query::pattern::Pattern;
@@ -85,6 +85,19 @@ impl Field {
         let mut matcher = pattern.matcher();
         let (mut blocks, mut block, mut asked): (Vec<usize>, usize, &[u8]) =
             (Vec::new(), span.start, &[]);
+        while pattern.seeks() && block < span.end {
+            blocks.push(block);
+            block += 1;
+            if block == span.end {
+                break;
+            }
+            let first = top.first(block);
+            let answer = matcher.answer(first, common(first, asked));
+            asked = first;
+            if let Answer::Dead { next, .. } = answer {
+                block = next.map_or(span.end, |next| top.find(&next).unwrap_or(0).max(block));
+            }
+        }
         while block < span.end {
             // All terms of a block lie between its first and the next block's, so they begin with what these share.
             let first = top.first(block);
@@ -351,7 +364,10 @@ impl Prepare {
                 }
                 blocks[at].matching(
                     &mut walk,
-                    |prefix, shared| prefixes.ruled_out(prefix, shared),
+                    |prefix, shared| match expansion.pattern.seeks() {
+                        true => None,
+                        false => prefixes.ruled_out(prefix, shared),
+                    },
                     |term, shared| matcher.answer(term, shared),
                     |found| lists.push(Listed::new(found, &bytes[at])),
                 )?;

@@ -148,8 +148,9 @@ impl<'a> Block<'a> {
         let mut asked: &[u8] = &[];
         let mut group = self.group_of(0, &walk.floor)?;
         while group < self.groups() && !walk.ended {
-            let first = self.restart_key(group)?;
-            if group + 1 < self.groups() {
+            // What seeks needs no such help.
+            if group + 1 < self.groups() && walk.floor.is_empty() {
+                let first = self.restart_key(group)?;
                 let begin = &first[..common(first, self.restart_key(group + 1)?)];
                 let refused = ruled_out(begin, common(begin, asked));
                 asked = begin;

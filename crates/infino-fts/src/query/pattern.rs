@@ -67,6 +67,11 @@ impl Pattern {
         literal.into_bytes()
     }
 
+    /// Whether [`Matcher::answer`] tells where to go on from a term that is not in the set.
+    pub(crate) fn seeks(&self) -> bool {
+        matches!(self, Self::Fuzzy(_))
+    }
+
     /// A test of terms in ascending order.
     pub(crate) fn matcher(&self) -> Matcher<'_> {
         let rows = match self {
@@ -101,7 +106,9 @@ impl Fuzzy {
     #[inline]
     fn next_row(&self, i: usize, c: char, before: &Band, earlier: Option<(&Band, char)>) -> Band {
         let mut row = [FAR; 5];
-        for b in 0..5 {
+        // Beyond, characters to insert or leave out alone are too many.
+        let edits = self.distance.min(2);
+        for b in 2 - edits..=2 + edits {
             let Some(j) = (i + b).checked_sub(2).filter(|&j| j <= self.word.len()) else {
                 continue;
             };
