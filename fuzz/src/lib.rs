@@ -5,11 +5,14 @@
 //! made right ([`seal`]), as a crafted file would have them.
 #![forbid(unsafe_code)]
 
+pub mod analyzer;
 pub mod catalog;
 pub mod head;
+pub mod highlight;
 pub mod manifest_parts;
 pub mod query_parser;
 pub mod record;
+pub mod regex;
 pub mod seal;
 pub mod section_flips;
 pub mod seeds;
@@ -24,7 +27,7 @@ pub mod vector_round_trip;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 15] = [
     ("catalog", catalog::run),
     ("head", head::run),
     ("record", record::run),
@@ -34,6 +37,9 @@ pub const TARGETS: [Target; 12] = [
     ("text_reader", text_reader::run),
     ("vector_reader", vector_reader::run),
     ("query_parser", query_parser::run),
+    ("regex", regex::run),
+    ("analyzer", analyzer::run),
+    ("highlight", highlight::run),
     ("text_round_trip", text_round_trip::run),
     ("vector_round_trip", vector_round_trip::run),
     ("section_flips", section_flips::run),

@@ -25,6 +25,9 @@ use roaring::RoaringBitmap;
 /// Target, name of the file, content.
 pub type Seed = (&'static str, &'static str, Vec<u8>);
 
+const SPEC: &str = "a-v2: words | fold | stop(german, +x, -der) | stem(german) | length(2, 9)\nDie Häuser der Straße x 東京";
+const HIGHLIGHT: &str = "run \"old sea\"~2 wh* /a.{2}b/ man~1 [x TO z]\nThe old man ran. 東京 sea, old whale; ahab <b> parseHtml.";
+
 /// Every seed.
 pub fn all() -> Vec<Seed> {
     let catalog = Catalog {
@@ -48,6 +51,16 @@ pub fn all() -> Vec<Seed> {
             "seed-all",
             b"+common -\"half words\"~2 b:rare* thi?d ninht~1 (a OR b)^2 *".to_vec(),
         ),
+        (
+            "query_parser",
+            "seed-ranges",
+            b"/h[ae].f|ni.*/ b:[half TO *] {a TO \"z z\"}^2 \\/x".to_vec(),
+        ),
+        ("regex", "seed-classes", b"(h[a-f]l+f?|\\w{2,5}d)|com.*n".to_vec()),
+        ("regex", "seed-range", b"common third".to_vec()),
+        ("analyzer", "seed-chain", SPEC.into()),
+        ("analyzer", "seed-edge", "e-v1: code | lower | edge(2, 5)\nparseHtml größe_x y".into()),
+        ("highlight", "seed-all", HIGHLIGHT.into()),
         ("query_parser", "seed-escapes", r#"a:\(x\) AND NOT "q\"" + - ~ ^3 b:"z" wör?"#.into()),
     ];
     seeds.extend(manifest_parts());
@@ -131,6 +144,7 @@ fn manifest_parts() -> Vec<Seed> {
         segments: vec![SegmentRef { first: 6, last: 9, object: object("log/a.seg") }],
         ancestors: vec![checkpoint()],
         parts: vec![reference],
+        fresh: Vec::new(),
     };
     let list = list.build().expect("a small list").1;
     let container = avro::read_container("part", PART_SCHEMA, &part).expect("just built");
@@ -180,6 +194,7 @@ fn schema() -> TableSchema {
                 target_recall_millis: 950,
                 stored: true,
             }],
+            key: Vec::new(),
         },
         next_field_id: 301,
     }
@@ -227,6 +242,7 @@ fn summary(id: u128) -> SuperfileSummary {
             len: 1000,
             open_len: 64,
         }],
+        key: None,
     }
 }
 

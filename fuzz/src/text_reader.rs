@@ -1,5 +1,7 @@
 //! Bytes as a full-text section.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use infino_fts::{CorpusStats, FtsError, FtsReader, Hit, Operator, Query};
 
@@ -49,6 +51,21 @@ pub fn queries(field: &str) -> Vec<Query> {
         Query::Phrase { field: field.into(), text: "rare pad".into(), slop: 2 },
         Query::Prefix { field: field.into(), text: "ha".into() },
         Query::Wildcard { field: field.into(), pattern: "*r?".into() },
+        Query::Regex { field: field.into(), expression: "(half|th.*)[a-z]?".into() },
+        Query::Range {
+            field: field.into(),
+            from: Bound::Included("half".into()),
+            to: Bound::Excluded("third".into()),
+        },
+        Query::Combined {
+            fields: vec![(field.into(), 2.0)],
+            text: "common half".into(),
+            operator: Operator::Or,
+        },
+        Query::DisMax {
+            queries: vec![Query::term(field, "pad"), Query::term(field, "rare")],
+            tie_breaker: 0.5,
+        },
         Query::Fuzzy {
             field: field.into(),
             text: "wards".into(),

@@ -81,7 +81,8 @@ fn build(request: &Value) -> Result<Value> {
         _ => RerankCodec::Sq8Residual,
     };
     let dim = number(request, "dim")?;
-    let spec = IvfSpec { rerank, ..IvfSpec::new(dim, metric) };
+    let extra_bits = std::env::var("EXTRA_BITS").map_or(Ok(0), |bits| bits.parse())?;
+    let spec = IvfSpec { rerank, extra_bits, ..IvfSpec::new(dim, metric) };
     let options = BuildOptions {
         threads: number(request, "threads")?,
         scratch_dir: Some(dir.to_path_buf()),

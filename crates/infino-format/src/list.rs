@@ -3,11 +3,14 @@
 use crate::cursor::Cursor;
 use crate::part::PartRef;
 use crate::segment::SegmentRef;
-use crate::sequence::{counter, list, read_list};
-use crate::{FormatError, ObjectRef, SuperfileId, TableSchema, avro, varint};
+use crate::sequence::{counter, list, option, read_list, read_option};
+use crate::{Deletes, FormatError, FreshRows, ObjectRef, SuperfileId, TableSchema, avro, varint};
 
 const WHAT: &str = "manifest list";
+/// The encoding of a list without fresh rows,
 const VERSION: u8 = 1;
+/// and of one with them.
+const VERSION_FRESH: u8 = 2;
 const SNAPSHOT_KEY: &str = "infino.snapshot";
 
 /// The Avro schema of a list's rows, one a part.
@@ -39,7 +42,7 @@ pub struct CheckpointRef {
 /// A checkpoint: a whole snapshot, and the way back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckpointList {
-    /// Which checkpoint of the table it is, from 1.
+    /// Which checkpoint of the table it is, from 1; 0 for a list that stands alone, which has no way back.
     pub number: u64,
     /// The version it is a checkpoint of.
     pub version: u64,
@@ -55,6 +58,8 @@ pub struct CheckpointList {
     pub ancestors: Vec<CheckpointRef>,
     /// The parts, by superfile id.
     pub parts: Vec<PartRef>,
+    /// Rows that no superfile in storage holds yet, by id, and which of them are dead.
+    pub fresh: Vec<(FreshRows, Option<Deletes>)>,
 }
 
 impl CheckpointRef {
@@ -116,7 +121,7 @@ impl CheckpointList {
     /// # Errors
     /// [`FormatError::Invalid`] if it is too large.
     pub fn build(&self) -> Result<(CheckpointRef, Vec<u8>), FormatError> {
-        let mut snapshot = vec![VERSION];
+        let mut snapshot = vec![if self.fresh.is_empty() { VERSION } else { VERSION_FRESH }];
         varint::write(&mut snapshot, self.number);
         varint::write(&mut snapshot, self.version);
         varint::write(&mut snapshot, self.time_ms);
@@ -127,6 +132,12 @@ impl CheckpointList {
         });
         list(&mut snapshot, &self.segments, |out, segment| segment.encode(out));
         list(&mut snapshot, &self.ancestors, |out, ancestor| ancestor.encode(out));
+        if !self.fresh.is_empty() {
+            list(&mut snapshot, &self.fresh, |out, (rows, deletes)| {
+                rows.encode(out);
+                option(out, deletes.as_ref(), |out, deletes| deletes.encode(out));
+            });
+        }
         let mut rows = Vec::new();
         for part in &self.parts {
             avro::write_bytes(&mut rows, part.object.path.as_bytes());
@@ -163,11 +174,11 @@ impl CheckpointList {
         let snapshot = container.metadata.get(SNAPSHOT_KEY).copied().unwrap_or_default();
         let mut cursor = Cursor::new(WHAT, snapshot);
         let found = cursor.u8()?;
-        if found != VERSION {
+        if !matches!(found, VERSION | VERSION_FRESH) {
             return Err(FormatError::Version {
                 what: WHAT,
                 found: found.into(),
-                newest: VERSION.into(),
+                newest: VERSION_FRESH.into(),
             });
         }
         let mut list = Self {
@@ -181,7 +192,17 @@ impl CheckpointList {
             segments: read_list(&mut cursor, 36, SegmentRef::decode)?,
             ancestors: read_list(&mut cursor, 37, CheckpointRef::decode)?,
             parts: Vec::new(),
+            fresh: Vec::new(),
         };
+        if found == VERSION_FRESH {
+            list.fresh = read_list(&mut cursor, 40, |cursor| {
+                let rows = FreshRows::decode(cursor)?;
+                Ok((rows, read_option(WHAT, cursor, Deletes::decode)?))
+            })?;
+            if list.fresh.is_empty() || !list.fresh.is_sorted_by(|a, b| a.0.id < b.0.id) {
+                return Err(FormatError::invalid(WHAT, "fresh rows do not ascend"));
+            }
+        }
         cursor.finish()?;
         let mut cursor = Cursor::new(WHAT, &container.rows);
         for _ in 0..container.count {
@@ -196,6 +217,11 @@ impl CheckpointList {
         let apart = self.parts.windows(2).all(|pair| pair[0].last < pair[1].first);
         if !apart || self.parts.iter().any(|part| part.first > part.last) {
             return Err(FormatError::invalid(WHAT, "parts overlap"));
+        }
+        if self.number == 0 {
+            let alone = self.segments.is_empty() && self.ancestors.is_empty();
+            let astray = || FormatError::invalid(WHAT, "a list outside the row has a history");
+            return alone.then_some(()).ok_or_else(astray);
         }
         let mut version = self.ancestors.first().map_or(0, |before| before.version);
         for segment in &self.segments {

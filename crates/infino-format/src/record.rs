@@ -3,13 +3,14 @@
 use crate::cursor::Cursor;
 use crate::sequence::{list, option, read_list, read_option};
 use crate::{
-    CommitId, Deletes, FormatError, SuperfileId, SuperfileSummary, TableSchema, WriterId, varint,
+    CommitId, Deletes, FormatError, FreshRows, SuperfileId, SuperfileSummary, TableSchema,
+    WriterId, varint,
 };
 
 const WHAT: &str = "record";
 const VERSION: u8 = 1;
 /// The newest kind of action that this release knows.
-const ACTION_NEWEST: u8 = 5;
+const ACTION_NEWEST: u8 = 6;
 
 /// What kind of change a commit was, for the history and for the rules of conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,6 +75,9 @@ pub enum Action {
         /// Its value.
         value: Option<String>,
     },
+    /// Rows came in that stand in the record itself. From here on they are a superfile like others, named by their id,
+    /// that every reader builds in memory; a compaction puts one in storage in its place.
+    AddFresh(FreshRows),
 }
 
 /// One atomic commit.
@@ -126,6 +130,10 @@ impl Action {
                 });
                 5
             }
+            Self::AddFresh(rows) => {
+                rows.encode(&mut body);
+                6
+            }
         };
         out.push(kind);
         varint::write_bytes(out, &body);
@@ -150,6 +158,7 @@ impl Action {
                 key: body.str()?.to_owned(),
                 value: read_option("action", &mut body, |body| Ok(body.str()?.to_owned()))?,
             },
+            6 => Self::AddFresh(FreshRows::decode(&mut body)?),
             0 => return Err(FormatError::invalid("action", "kind 0")),
             found => {
                 return Err(FormatError::Version {

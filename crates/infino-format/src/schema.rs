@@ -5,7 +5,10 @@ use crate::sequence::{flag, list, narrow, read_list};
 use crate::{FormatError, varint};
 
 const WHAT: &str = "table schema";
+/// The encoding of a table without a key,
 const VERSION: u8 = 1;
+/// and of one with a key.
+const VERSION_KEYED: u8 = 2;
 
 /// How near two vectors are. A *distance* falls as vectors get nearer, in every metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,6 +87,8 @@ pub struct IndexSet {
     pub text: Vec<TextIndex>,
     /// Vector columns.
     pub vectors: Vec<VectorIndex>,
+    /// The columns whose values together name a row: no two live rows agree in all of them. Empty without a key.
+    pub key: Vec<String>,
 }
 
 /// A column of a table: its name may change, its id never.
@@ -111,7 +116,8 @@ pub struct TableSchema {
 impl TableSchema {
     /// Appends the encoding to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(VERSION);
+        let keyed = !self.indexes.key.is_empty();
+        out.push(if keyed { VERSION_KEYED } else { VERSION });
         list(out, &self.columns, |out, column| {
             varint::write_bytes(out, column.name.as_bytes());
             varint::write(out, column.field_id.into());
@@ -130,6 +136,9 @@ impl TableSchema {
             out.push(u8::from(vector.stored));
         });
         varint::write(out, self.next_field_id.into());
+        if keyed {
+            list(out, &self.indexes.key, |out, column| varint::write_bytes(out, column.as_bytes()));
+        }
     }
 
     /// Reads what [`TableSchema::encode`] wrote.
@@ -138,14 +147,14 @@ impl TableSchema {
     /// [`FormatError`] if the bytes are not one.
     pub fn decode(cursor: &mut Cursor<'_>) -> Result<Self, FormatError> {
         let found = cursor.u8()?;
-        if found != VERSION {
+        if !matches!(found, VERSION | VERSION_KEYED) {
             return Err(FormatError::Version {
                 what: WHAT,
                 found: found.into(),
-                newest: VERSION.into(),
+                newest: VERSION_KEYED.into(),
             });
         }
-        Ok(Self {
+        let mut schema = Self {
             columns: read_list(cursor, 2, |cursor| {
                 Ok(ColumnId {
                     name: cursor.str()?.to_owned(),
@@ -172,9 +181,17 @@ impl TableSchema {
                         stored: flag(WHAT, cursor.u8()?)?,
                     })
                 })?,
+                key: Vec::new(),
             },
             next_field_id: narrow(WHAT, cursor.varint()?)?,
-        })
+        };
+        if found == VERSION_KEYED {
+            schema.indexes.key = read_list(cursor, 1, |cursor| Ok(cursor.str()?.to_owned()))?;
+            if schema.indexes.key.is_empty() {
+                return Err(FormatError::invalid(WHAT, "a key of no columns"));
+            }
+        }
+        Ok(schema)
     }
 }
 

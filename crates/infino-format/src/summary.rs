@@ -1,9 +1,13 @@
 //! What a table knows of a superfile without opening it. Bytes: `docs/format/summary.md`.
 
 use crate::cursor::Cursor;
-use crate::{FormatError, RowId, SuperfileId, varint};
+use crate::{FormatError, KeyFilter, RowId, SuperfileId, varint};
 
 const WHAT: &str = "superfile summary";
+/// The encoding of a summary without a key filter,
+const VERSION: u8 = 1;
+/// and of one with it.
+const VERSION_KEYED: u8 = 2;
 
 /// A bound on the values of a column.
 ///
@@ -79,6 +83,8 @@ pub enum SectionKind {
     Vector = 2,
     /// Checksums of the Parquet body.
     BodyChecksums = 3,
+    /// Key index.
+    Key = 4,
 }
 
 /// Where an index section stands in its superfile.
@@ -123,6 +129,8 @@ pub struct SuperfileSummary {
     pub vectors: Vec<VectorStats>,
     /// The index sections, by offset.
     pub sections: Vec<SectionRef>,
+    /// What tells that a key is not in the file; `None` if nothing does without opening it.
+    pub key: Option<KeyFilter>,
 }
 
 impl SuperfileSummary {
@@ -133,7 +141,7 @@ impl SuperfileSummary {
 
     /// Appends the encoding to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        out.push(1);
+        out.push(if self.key.is_some() { VERSION_KEYED } else { VERSION });
         out.extend_from_slice(&self.id.0.to_le_bytes());
         varint::write(out, self.file_len);
         varint::write(out, self.footer_len);
@@ -169,6 +177,9 @@ impl SuperfileSummary {
             varint::write(out, section.len);
             varint::write(out, section.open_len);
         });
+        if let Some(key) = &self.key {
+            key.encode(out);
+        }
     }
 
     /// Reads what [`SuperfileSummary::encode`] wrote.
@@ -176,13 +187,12 @@ impl SuperfileSummary {
     /// # Errors
     /// [`FormatError`] if the bytes are not one.
     pub fn decode(cursor: &mut Cursor<'_>) -> Result<Self, FormatError> {
-        match cursor.u8()? {
-            1 => {}
-            found => {
-                return Err(FormatError::Version { what: WHAT, found: found.into(), newest: 1 });
-            }
+        let version = cursor.u8()?;
+        if !matches!(version, VERSION | VERSION_KEYED) {
+            let (found, newest) = (version.into(), VERSION_KEYED.into());
+            return Err(FormatError::Version { what: WHAT, found, newest });
         }
-        Ok(Self {
+        let mut summary = Self {
             id: SuperfileId(cursor.u128()?),
             file_len: cursor.varint()?,
             footer_len: cursor.varint()?,
@@ -226,7 +236,12 @@ impl SuperfileSummary {
                     open_len: cursor.varint()?,
                 })
             })?,
-        })
+            key: None,
+        };
+        if version == VERSION_KEYED {
+            summary.key = Some(KeyFilter::decode(cursor)?);
+        }
+        Ok(summary)
     }
 }
 
@@ -240,6 +255,7 @@ impl SectionKind {
             1 => Ok(Self::Text),
             2 => Ok(Self::Vector),
             3 => Ok(Self::BodyChecksums),
+            4 => Ok(Self::Key),
             other => Err(FormatError::invalid(WHAT, format!("section kind {other}"))),
         }
     }
@@ -369,6 +385,7 @@ mod tests {
                 len: 100,
                 open_len: 30,
             }],
+            key: KeyFilter::of(&[1, 2, 3]),
         }
     }
 

@@ -45,6 +45,7 @@ fn schema() -> TableSchema {
                 target_recall_millis: 950,
                 stored: true,
             }],
+            key: Vec::new(),
         },
         next_field_id: 301,
     }
@@ -87,6 +88,7 @@ fn summary(id: u128) -> SuperfileSummary {
             len: 1000,
             open_len: 64,
         }],
+        key: None,
     }
 }
 
@@ -195,6 +197,7 @@ fn list() -> CheckpointList {
         segments: vec![SegmentRef { first: 6, last: 9, object: object("log/a.seg", b"segment") }],
         ancestors: vec![checkpoint(1, 5)],
         parts: vec![first],
+        fresh: Vec::new(),
     }
 }
 

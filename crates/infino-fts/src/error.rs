@@ -13,6 +13,14 @@ pub enum FtsError {
         /// The names that exist.
         known: String,
     },
+    /// The description of an analyzer cannot be understood: mend it as it says.
+    #[error("analyzer {spec:?}: {problem}")]
+    BadAnalyzer {
+        /// The description.
+        spec: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The section does not index this field: name one that it does.
     #[error("field {field:?} has no full-text index here; indexed are {known:?}")]
     UnknownField {

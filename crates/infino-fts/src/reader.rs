@@ -80,8 +80,8 @@ impl Field {
     /// The dictionary blocks that may hold terms of `pattern`.
     fn blocks_of(&self, pattern: &Pattern) -> Vec<usize> {
         let top = &self.layout.top;
-        let literal = pattern.literal();
-        let span = top.span(&literal, after(&literal).as_deref());
+        let (from, to) = pattern.span();
+        let span = top.span(&from, to.as_deref());
         let mut matcher = pattern.matcher();
         let (mut blocks, mut block, mut asked): (Vec<usize>, usize, &[u8]) =
             (Vec::new(), span.start, &[]);
@@ -190,7 +190,7 @@ impl FtsReader {
             .fields
             .iter()
             .find(|other| other.layout.column == field)
-            .map(|field| field.analyzer)
+            .map(|field| field.analyzer.clone())
     }
 
     /// Looks up the words of `query`: at most one round, for dictionary blocks.

@@ -1,10 +1,13 @@
 //! Large, odd and hostile input.
 
+use std::ops::Bound;
+
 use bytes::Bytes;
 use infino_format::fetch::run_resident;
 use infino_format::schema::TextIndex;
 use infino_fts::{
-    BuildOptions, CorpusStats, FtsBuilder, FtsError, FtsReader, Hit, Operator, Query,
+    Analyzer, BuildOptions, CorpusStats, FragmentOptions, FtsBuilder, FtsError, FtsReader,
+    Highlighter, Hit, Markup, Operator, ParseOptions, Query, parse_query,
 };
 
 fn build(analyzer: &str, positions: bool, rows: &[&str]) -> Bytes {
@@ -119,4 +122,91 @@ fn a_pattern_that_stands_for_too_much_is_an_error() {
     assert!(matches!(search(&section, &all, 1).unwrap_err(), FtsError::TooManyTerms { .. }));
     let some = Query::Wildcard { field: "t".into(), pattern: "w1?3".into() };
     assert_eq!(docs(&section, &some), [0]);
+}
+
+fn regex(expression: &str) -> Query {
+    Query::Regex { field: "t".into(), expression: expression.into() }
+}
+
+#[test]
+fn expressions_and_ranges_over_the_dictionary_are_bounded() {
+    let row: String = (0..70_000).map(|i| format!("w{i} ")).collect();
+    let section = build("english-v1", false, &[&row, "Größe"]);
+    for all in [regex(".*"), regex("w[0-9]+")] {
+        let error = search(&section, &all, 1).unwrap_err();
+        assert!(matches!(&error, FtsError::TooManyTerms { .. }), "{error}");
+    }
+    let open = |from| Query::Range { field: "t".into(), from, to: Bound::Unbounded };
+    let error = search(&section, &open(Bound::Unbounded), 1).unwrap_err().to_string();
+    assert!(error.contains("[* TO *]") && error.contains("65536"), "{error}");
+    assert_eq!(docs(&section, &open(Bound::Included("X".into()))), Vec::<u32>::new());
+    assert_eq!(docs(&section, &open(Bound::Excluded("w9999".into()))), Vec::<u32>::new());
+    assert_eq!(docs(&section, &open(Bound::Included("w9999".into()))), [0]);
+    assert_eq!(docs(&section, &regex("W[0-9]{3}7")), [0], "letters of either case");
+    assert_eq!(docs(&section, &regex("gr..e")), [1]);
+    for bad in ["(", "a{3,2}", "(.*a.{20})"] {
+        let error = search(&section, &regex(bad), 1).unwrap_err();
+        assert!(
+            matches!(&error, FtsError::BadPattern { pattern, .. } if pattern.contains(bad)),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn fields_that_cannot_be_combined_say_so() {
+    let section = build("standard-v1", true, &["a b", "c"]);
+    let combined = |fields: &[(&str, f32)]| Query::Combined {
+        fields: fields.iter().map(|&(name, weight)| (name.to_owned(), weight)).collect(),
+        text: "a c".into(),
+        operator: Operator::Or,
+    };
+    assert_eq!(docs(&section, &combined(&[("t", 2.0)])), [0, 1]);
+    assert!(docs(&section, &combined(&[])).is_empty());
+    for fields in [&[("t", 1.0), ("t", 2.0)][..], &[("t", 0.0)], &[("t", f32::NAN)]] {
+        let error = search(&section, &combined(fields), 1).unwrap_err();
+        assert!(matches!(error, FtsError::Invalid(_)), "{error}");
+    }
+    let error = search(&section, &combined(&[("t", 1.0), ("x", 1.0)]), 1).unwrap_err();
+    assert!(matches!(error, FtsError::UnknownField { .. }), "{error}");
+    let query = Query::DisMax { queries: vec![Query::All], tie_breaker: 2.0 };
+    assert!(matches!(search(&section, &query, 1).unwrap_err(), FtsError::Invalid(_)));
+}
+
+#[test]
+fn a_described_analyzer_is_kept_in_the_section() {
+    let spec = "title-v3:words|fold|stop(german,+gmbh)|stem(german)";
+    let section = build(spec, true, &["Die Häuser der Firma GmbH", "Ein Haus am See"]);
+    let reader = FtsReader::resident(section.clone()).unwrap();
+    let name = "title-v3: words | fold | stop(german, +gmbh) | stem(german)";
+    assert_eq!(reader.analyzer("t").unwrap().name(), name);
+    assert_eq!(docs(&section, &Query::matching("t", "HAUSER gmbh", Operator::And)), [0, 1]);
+    let typed = build("auto-v1: words | lower | edge(1, 12)", true, &["Search engines", "Seas"]);
+    assert_eq!(docs(&typed, &Query::term("t", "sea")), [0, 1]);
+    assert_eq!(docs(&typed, &Query::phrase("t", "search eng")), [0]);
+}
+
+#[test]
+fn a_query_of_ten_thousand_conditions_is_answered() {
+    let section = build("standard-v1", true, &["w1 w2", "w3", "x"]);
+    let text: String = (0..10_000).map(|i| format!("w{i}~0 OR ")).collect::<String>() + "x";
+    let options = ParseOptions { default_fields: vec!["t".into()], ..ParseOptions::default() };
+    let query = parse_query(&text, &options).unwrap();
+    assert_eq!(docs(&section, &query), [0, 1, 2]);
+}
+
+#[test]
+fn a_long_text_is_highlighted() {
+    let text = format!("{} needle {}", "some words of hay ".repeat(50_000), "é".repeat(1 << 19));
+    let query = Query::all(vec![
+        Query::phrase("t", "some words"),
+        Query::term("t", "needle"),
+        regex("h.y"),
+    ]);
+    let highlighter =
+        Highlighter::new(&query, "t", &Analyzer::named("english-v1").unwrap()).unwrap();
+    let best =
+        highlighter.fragments(&text, &FragmentOptions { count_max: 1, ..Default::default() });
+    assert!(best[0].render(&text, &Markup::ANSI).contains("\x1b[1mneedle\x1b[0m"));
+    assert!(best[0].range.len() <= 160);
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use infino_format::{Action, Deletes, Record, SuperfileId, SuperfileSummary};
+use infino_format::{Action, Deletes, FreshRows, Record, SuperfileId, SuperfileSummary};
 
 use crate::entry::Entry;
 use crate::error::ManifestError;
+use crate::fresh::Fresh;
 use crate::snapshot::Snapshot;
 
 /// The snapshot that `record` makes of `snapshot`.
@@ -43,8 +44,10 @@ impl Snapshot {
     fn act(&mut self, version: u64, action: &Action) -> Result<(), ManifestError> {
         match action {
             Action::AddSuperfile(summary) => self.add(version, summary),
+            Action::AddFresh(rows) => self.add_fresh(version, rows),
             Action::RemoveSuperfile(superfile) => match self.entries.remove(*superfile) {
                 Some(_) => Ok(()),
+                None if self.remove_fresh(*superfile) => Ok(()),
                 None => Err(unfit(version, format!("it removes {superfile}, which is not there"))),
             },
             Action::SetDeletes { superfile, deletes } => {
@@ -66,11 +69,25 @@ impl Snapshot {
     }
 
     fn add(&mut self, version: u64, summary: &SuperfileSummary) -> Result<(), ManifestError> {
-        let entry = Entry { summary: Arc::new(summary.clone()), deletes: None };
-        match self.entries.insert(entry) {
+        let entry = Entry { summary: Arc::new(summary.clone()), deletes: None, built: None };
+        match !self.fresh.contains_key(&summary.id) && self.entries.insert(entry) {
             true => Ok(()),
             false => Err(unfit(version, format!("it adds {}, which is there", summary.id))),
         }
+    }
+
+    fn add_fresh(&mut self, version: u64, rows: &FreshRows) -> Result<(), ManifestError> {
+        let is_there = self.fresh.contains_key(&rows.id) || self.entries.get(rows.id).is_some();
+        if is_there {
+            return Err(unfit(version, format!("it adds {}, which is there", rows.id)));
+        }
+        let fresh = Fresh { rows: rows.clone(), deletes: None };
+        Arc::make_mut(&mut self.fresh).insert(rows.id, Arc::new(fresh));
+        Ok(())
+    }
+
+    fn remove_fresh(&mut self, id: SuperfileId) -> bool {
+        self.fresh.contains_key(&id) && Arc::make_mut(&mut self.fresh).remove(&id).is_some()
     }
 
     fn set_deletes(
@@ -79,22 +96,32 @@ impl Snapshot {
         superfile: SuperfileId,
         deletes: &Deletes,
     ) -> Result<(), ManifestError> {
-        let Some(entry) = self.entries.get(superfile) else {
-            return Err(unfit(
-                version,
-                format!("it kills rows of {superfile}, which is not there"),
-            ));
+        let entry = self.entries.get(superfile).cloned();
+        let rows = match (&entry, self.fresh.get(&superfile)) {
+            (Some(entry), _) => entry.summary.row_count,
+            (None, Some(fresh)) => fresh.rows.row_count,
+            (None, None) => {
+                let problem = format!("it kills rows of {superfile}, which is not there");
+                return Err(unfit(version, problem));
+            }
         };
-        let summary = entry.summary.clone();
-        if deletes.count > summary.row_count {
-            let problem = format!(
-                "it kills {} rows of {superfile}, which has {}",
-                deletes.count, summary.row_count
-            );
+        if deletes.count > rows {
+            let problem =
+                format!("it kills {} rows of {superfile}, which has {rows}", deletes.count);
             return Err(unfit(version, problem));
         }
         let deletes = (deletes.count > 0).then(|| deletes.clone());
-        self.entries.replace(Entry { summary, deletes });
+        match entry {
+            Some(entry) => {
+                let (summary, built) = (entry.summary.clone(), entry.built.clone());
+                self.entries.replace(Entry { summary, deletes, built });
+            }
+            None => {
+                let fresh = Arc::make_mut(&mut self.fresh);
+                let found = fresh.get_mut(&superfile).expect("found above");
+                *found = Arc::new(Fresh { rows: found.rows.clone(), deletes });
+            }
+        }
         Ok(())
     }
 }

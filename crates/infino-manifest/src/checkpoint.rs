@@ -1,5 +1,6 @@
 //! Folding: writing a snapshot down, so that readers have less to apply and heads stay short.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use infino_format::head::TailItem;
@@ -55,24 +56,34 @@ pub async fn fold(
     let mut objects = Vec::new();
     let (segments, written) = segments(head);
     objects.extend(written);
-    let mut snapshot = snapshot.clone();
+    let mut snapshot = snapshot.base().clone();
     let corrupt = ManifestError::corrupt(root);
     let parts = write_parts(&mut snapshot, &standing, &mut objects).map_err(corrupt)?;
-    let list = CheckpointList {
-        number,
-        version: snapshot.version,
-        time_ms: snapshot.time_ms,
-        schema: (*snapshot.schema).clone(),
-        properties: snapshot.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-        segments,
-        ancestors,
-        parts,
-    };
+    let list = CheckpointList { number, segments, ancestors, ..list_of(&snapshot, parts) };
     let (checkpoint, bytes) = list.build().map_err(ManifestError::corrupt(root))?;
     objects.push((checkpoint.list.clone(), bytes));
     let (count, bytes) = (objects.len(), objects.iter().map(|(object, _)| object.len).sum());
     place.put_all(objects).await?;
     Ok(Folded { checkpoint, epoch: head.epoch, snapshot, objects: count, bytes })
+}
+
+/// The list of `snapshot`, held by `parts`, without a history.
+pub(crate) fn list_of(snapshot: &Snapshot, parts: Vec<PartRef>) -> CheckpointList {
+    CheckpointList {
+        number: 0,
+        version: snapshot.version,
+        time_ms: snapshot.time_ms,
+        schema: (*snapshot.schema).clone(),
+        properties: snapshot.properties.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
+        segments: Vec::new(),
+        ancestors: Vec::new(),
+        parts,
+        fresh: snapshot
+            .fresh
+            .values()
+            .map(|fresh| (fresh.rows.clone(), fresh.deletes.clone()))
+            .collect(),
+    }
 }
 
 /// The log segments of `head`'s tail: those it names, and new ones for its inline records.
@@ -106,12 +117,14 @@ fn is_inline(item: &TailItem) -> bool {
 /// The parts that hold `snapshot`; those that are not `standing` are added to `objects`.
 ///
 /// A part that the newest checkpoint does not name may be collected at any time, so it is written again.
-fn write_parts(
+pub(crate) fn write_parts(
     snapshot: &mut Snapshot,
     standing: &[PartRef],
     objects: &mut Vec<(ObjectRef, Vec<u8>)>,
 ) -> Result<Vec<PartRef>, FormatError> {
+    let standing: HashSet<&PartRef> = standing.iter().collect();
     let mut parts = Vec::new();
+    snapshot.entries.merge_last();
     for chunk in &mut snapshot.entries.chunks {
         if let Some(part) = chunk.part.as_ref().filter(|part| standing.contains(part)) {
             parts.push(part.clone());

@@ -1,14 +1,18 @@
 //! The superfiles of a snapshot.
 
+use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use infino_format::part::PartRef;
-use infino_format::{Deletes, SuperfileId, SuperfileSummary};
+use infino_format::{Deletes, KeyFilter, SuperfileId, SuperfileSummary};
 
 /// A part lists at most this many superfiles,
 pub const PART_ENTRIES_MAX: usize = 1024;
 /// and about this many bytes of them.
 pub const PART_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// So many small parts of like size in a row become one when a checkpoint is written.
+const PARTS_MERGED: usize = 8;
 
 /// A superfile of a snapshot and which of its rows are dead.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +21,24 @@ pub struct Entry {
     pub summary: Arc<SuperfileSummary>,
     /// Its dead rows, if any.
     pub deletes: Option<Deletes>,
+    /// The file itself, if it stands in no object: fresh rows, as whoever shows them built them.
+    pub built: Option<Built>,
+}
+
+/// A superfile in memory, of a type that only who built it knows.
+#[derive(Clone)]
+pub struct Built(pub Arc<dyn Any + Send + Sync>);
+
+impl PartialEq for Built {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for Built {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Built")
+    }
 }
 
 impl Entry {
@@ -45,6 +67,7 @@ impl Entry {
             + 64 * summary.sections.len()
             + centroids
             + terms
+            + summary.key.as_ref().map_or(0, KeyFilter::memory_bytes)
             + self.deletes.as_ref().map_or(0, |deletes| match &deletes.vector {
                 infino_format::tombstone::Vector::Inline(bytes) => bytes.len(),
                 infino_format::tombstone::Vector::Object(_) => 128,
@@ -74,6 +97,17 @@ impl Chunk {
     fn is_full(&self) -> bool {
         self.entries.len() > PART_ENTRIES_MAX
             || (self.weight > PART_BYTES_MAX && self.entries.len() > 1)
+    }
+
+    /// How much of a part it fills, in bytes of [`PART_BYTES_MAX`].
+    fn size(&self) -> usize {
+        self.weight.max(self.entries.len() * (PART_BYTES_MAX / PART_ENTRIES_MAX))
+    }
+
+    /// Chunks of one tier differ in size by less than the factor [`PARTS_MERGED`]; `None` if it is not worth merging.
+    fn tier(&self) -> Option<u32> {
+        (self.size() < PART_BYTES_MAX / 2)
+            .then(|| self.size().max(1).ilog2() / PARTS_MERGED.ilog2())
     }
 }
 
@@ -142,6 +176,11 @@ impl Entries {
         self.count(&entry, true);
         let last = at + 1 == self.chunks.len();
         let appended = last && place == self.chunks[at].entries.len();
+        if appended && self.chunks[at].part.is_some() {
+            // What a part holds already is not written again because something came after it.
+            self.chunks.push(Arc::new(Chunk::new(vec![entry], None)));
+            return true;
+        }
         let chunk = self.edit(at);
         chunk.weight += entry.weight();
         chunk.entries.insert(place, entry);
@@ -216,6 +255,33 @@ impl Entries {
         }
     }
 
+    /// Merges the last chunks while [`PARTS_MERGED`] or more of like size stand in a row: what a checkpoint writes then
+    /// stays in proportion to what came since the one before, and so does the number of its parts to what they hold.
+    pub(crate) fn merge_last(&mut self) {
+        while let Some(tier) = self.chunks.last().and_then(|chunk| chunk.tier()) {
+            let like = |chunk: &&Arc<Chunk>| chunk.tier().is_some_and(|other| other <= tier);
+            let run = self.chunks.iter().rev().take_while(like).count();
+            if run < PARTS_MERGED {
+                break;
+            }
+            let mut merged: Vec<Arc<Chunk>> = Vec::new();
+            for chunk in self.chunks.drain(self.chunks.len() - run..) {
+                let entries = &chunk.entries;
+                match merged.last_mut() {
+                    Some(last)
+                        if last.size() + chunk.size() <= PART_BYTES_MAX
+                            && last.entries.len() + entries.len() <= PART_ENTRIES_MAX =>
+                    {
+                        let all = last.entries.iter().chain(entries).cloned().collect();
+                        *last = Arc::new(Chunk::new(all, None));
+                    }
+                    _ => merged.push(Arc::new(Chunk::new(entries.clone(), None))),
+                }
+            }
+            self.chunks.append(&mut merged);
+        }
+    }
+
     fn count(&mut self, entry: &Entry, added: bool) {
         let (rows, deleted) = (u64::from(entry.summary.row_count), entry.deleted_rows());
         if added {
@@ -227,6 +293,17 @@ impl Entries {
             self.rows -= rows;
             self.deleted -= deleted;
         }
+    }
+}
+
+impl FromIterator<Entry> for Entries {
+    /// The entries, by id; of two with one id the first.
+    fn from_iter<T: IntoIterator<Item = Entry>>(entries: T) -> Self {
+        let mut all = Self::default();
+        for entry in entries {
+            all.insert(entry);
+        }
+        all
     }
 }
 

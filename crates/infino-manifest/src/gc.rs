@@ -8,13 +8,14 @@
 
 use std::collections::HashSet;
 
-use infino_format::list::CheckpointRef;
+use infino_format::list::{CheckpointList, CheckpointRef};
 use infino_format::{Action, Head, ObjectRef, Record};
 use infino_storage::{Store, Tag};
 
 use crate::error::ManifestError;
 use crate::read::Place;
 use crate::snapshot::tail;
+use crate::tags;
 
 /// The folders of a table that are collected; what lies elsewhere is not the table's.
 const FOLDERS: [&str; 5] = ["data", "deletes", "log", "manifest", "gc"];
@@ -115,50 +116,75 @@ async fn reachable(place: Place<'_>, head: &Head) -> Result<HashSet<String>, Man
         _ => 0,
     };
     let mut named = HashSet::from([place.path("head")]);
-    let name = |named: &mut HashSet<String>, object: &ObjectRef| {
-        named.insert(place.path(&object.path));
-    };
-    for record in tail(place, head, head.checkpoint_version()).await? {
-        name_record(place, &mut named, &record);
-    }
+    let records = tail(place, head, head.checkpoint_version()).await?;
+    records.iter().for_each(|record| name_record(place, &mut named, record));
+    let mut properties = None;
     for item in &head.tail {
         if let infino_format::head::TailItem::Segment(segment) = item {
-            name(&mut named, &segment.object);
+            name(place, &mut named, &segment.object);
         }
     }
     let mut at: Option<CheckpointRef> = head.checkpoint.clone();
     while let Some(checkpoint) = at {
         let list = place.list(&checkpoint).await?;
-        name(&mut named, &checkpoint.list);
-        list.parts.iter().for_each(|part| name(&mut named, &part.object));
-        let oldest = checkpoint.version < floor || list.ancestors.is_empty();
+        name(place, &mut named, &checkpoint.list);
+        list.parts.iter().for_each(|part| name(place, &mut named, &part.object));
+        let newest = || list.properties.iter().cloned().collect();
+        properties.get_or_insert_with(newest);
+        let oldest = checkpoint.version <= floor || list.ancestors.is_empty();
         if oldest {
             // The snapshot that the oldest kept versions are replayed from.
-            let objects = list.parts.iter().map(|part| part.object.clone()).collect();
-            for (part, bytes) in list.parts.iter().zip(place.get_all(objects).await?) {
-                let entries = part.entries(&bytes);
-                for entry in entries.map_err(ManifestError::corrupt(&part.object.path))? {
-                    named.insert(place.path(&entry.summary.path()));
-                    entry
-                        .deletes
-                        .iter()
-                        .filter_map(|deletes| deletes.object())
-                        .for_each(|object| name(&mut named, object));
-                }
-            }
+            name_entries(place, &mut named, &list).await?;
         }
         if checkpoint.version < floor {
             break;
         }
         for segment in &list.segments {
-            name(&mut named, &segment.object);
+            name(place, &mut named, &segment.object);
         }
-        for record in place.records(&list.segments).await? {
-            name_record(place, &mut named, &record);
+        // A checkpoint of the oldest version is all that it needs; the record that made it is still told of.
+        let all = checkpoint.version > floor;
+        let records = place.records(&list.segments).await?;
+        let needed = records.iter().filter(|record| all || record.version == floor);
+        needed.for_each(|record| name_record(place, &mut named, record));
+        if !all {
+            break;
         }
         at = list.ancestors.into_iter().next();
     }
+    let mut properties = properties.unwrap_or_default();
+    records.iter().for_each(|record| tags::follow(&mut properties, record));
+    for tag in tags::all(&properties)? {
+        let list = place.list(&tag.checkpoint).await?;
+        name(place, &mut named, &tag.checkpoint.list);
+        list.parts.iter().for_each(|part| name(place, &mut named, &part.object));
+        name_entries(place, &mut named, &list).await?;
+    }
     Ok(named)
+}
+
+fn name(place: Place<'_>, named: &mut HashSet<String>, object: &ObjectRef) {
+    named.insert(place.path(&object.path));
+}
+
+/// Names the superfiles of `list` and all deletion vectors.
+async fn name_entries(
+    place: Place<'_>,
+    named: &mut HashSet<String>,
+    list: &CheckpointList,
+) -> Result<(), ManifestError> {
+    let fresh = list.fresh.iter().filter_map(|(_, deletes)| deletes.as_ref()?.object());
+    fresh.for_each(|object| name(place, named, object));
+    let objects = list.parts.iter().map(|part| part.object.clone()).collect();
+    for (part, bytes) in list.parts.iter().zip(place.get_all(objects).await?) {
+        let entries = part.entries(&bytes);
+        for entry in entries.map_err(ManifestError::corrupt(&part.object.path))? {
+            named.insert(place.path(&entry.summary.path()));
+            let vector = entry.deletes.iter().filter_map(|deletes| deletes.object());
+            vector.for_each(|object| name(place, named, object));
+        }
+    }
+    Ok(())
 }
 
 fn name_record(place: Place<'_>, named: &mut HashSet<String>, record: &Record) {

@@ -12,6 +12,9 @@ use crate::error::ManifestError;
 use crate::read::Place;
 use crate::snapshot::{Snapshot, tail};
 
+/// Properties whose names begin so are the table's own.
+pub const RESERVED: &str = "inf.";
+
 /// A version, as the history tells of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VersionInfo {
@@ -29,10 +32,31 @@ pub struct VersionInfo {
     pub token: Option<String>,
     /// How many actions it holds.
     pub actions: usize,
+    /// Superfiles that came in.
+    pub superfiles_added: usize,
+    /// Superfiles that went out.
+    pub superfiles_removed: usize,
+    /// Rows of those that came in, and rows that came in with the record itself.
+    pub rows_added: u64,
+    /// Superfiles of which rows died.
+    pub superfiles_changed: usize,
 }
 
 impl From<&Record> for VersionInfo {
     fn from(record: &Record) -> Self {
+        let (mut added, mut removed, mut changed, mut rows) = (0, 0, 0, 0);
+        for action in &record.actions {
+            match action {
+                Action::AddSuperfile(summary) => {
+                    added += 1;
+                    rows += u64::from(summary.row_count);
+                }
+                Action::AddFresh(fresh) => rows += u64::from(fresh.row_count),
+                Action::RemoveSuperfile(_) => removed += 1,
+                Action::SetDeletes { .. } => changed += 1,
+                _ => {}
+            }
+        }
         Self {
             version: record.version,
             time_ms: record.time_ms,
@@ -41,6 +65,10 @@ impl From<&Record> for VersionInfo {
             writer: record.writer,
             token: record.token.clone(),
             actions: record.actions.len(),
+            superfiles_added: added,
+            superfiles_removed: removed,
+            rows_added: rows,
+            superfiles_changed: changed,
         }
     }
 }
@@ -87,7 +115,7 @@ pub async fn as_of_version(
         return Err(not_kept(head, format!("version {version}")));
     }
     let place = Place { store, root };
-    let (base, records) = around(place, head, |checkpoint| checkpoint.version >= version).await?;
+    let (base, records) = around(place, head, |checkpoint| checkpoint.version > version).await?;
     replay(place, head, base, &records, version).await
 }
 
@@ -103,7 +131,7 @@ pub async fn as_of_time(
 ) -> Result<Snapshot, ManifestError> {
     let place = Place { store, root };
     let later = |checkpoint: &CheckpointRef| {
-        checkpoint.time_ms > time_ms && checkpoint.version >= head.floor
+        checkpoint.time_ms > time_ms && checkpoint.version > head.floor
     };
     let (base, records) = around(place, head, later).await?;
     let last = records.iter().rev().find(|record| record.time_ms <= time_ms);
@@ -118,10 +146,12 @@ pub async fn as_of_time(
     replay(place, head, base, &records, version).await
 }
 
-/// What makes the table `old` again: the actions of a commit after `now`, made with no other in between.
+/// What makes the table `old` again: the actions of a commit after `now`, made with no other in between. Properties under
+/// [`RESERVED`] are about the table whatever its version, and stay.
 ///
 /// The superfiles that `old` names are there for as long as that version is kept, and one epoch longer.
 pub fn restore(now: &Snapshot, old: &Snapshot) -> Vec<Action> {
+    let (now, old) = (now.base(), old.base());
     let mut actions = Vec::new();
     if now.schema != old.schema {
         actions.push(Action::ChangeSchema((*old.schema).clone()));
@@ -141,10 +171,21 @@ pub fn restore(now: &Snapshot, old: &Snapshot) -> Vec<Action> {
             actions.push(Action::SetDeletes { superfile: was.id(), deletes });
         }
     }
-    for key in now.properties.keys().filter(|key| !old.properties.contains_key(*key)) {
+    for (id, _) in now.fresh.iter().filter(|(id, fresh)| old.fresh.get(id) != Some(fresh)) {
+        actions.push(Action::RemoveSuperfile(*id));
+    }
+    for (id, was) in old.fresh.iter().filter(|(id, was)| now.fresh.get(id) != Some(was)) {
+        actions.push(Action::AddFresh(was.rows.clone()));
+        if let Some(deletes) = was.deletes.clone() {
+            actions.push(Action::SetDeletes { superfile: *id, deletes });
+        }
+    }
+    let versioned = |key: &&String| !key.starts_with(RESERVED);
+    let gone = |key: &&String| !old.properties.contains_key(*key);
+    for key in now.properties.keys().filter(versioned).filter(gone) {
         actions.push(Action::SetProperty { key: key.clone(), value: None });
     }
-    for (key, value) in old.properties.iter() {
+    for (key, value) in old.properties.iter().filter(|(key, _)| versioned(key)) {
         if now.properties.get(key) != Some(value) {
             actions.push(Action::SetProperty { key: key.clone(), value: Some(value.clone()) });
         }

@@ -8,11 +8,12 @@ use infino_format::list::{CheckpointList, CheckpointRef};
 use infino_format::part::PartRef;
 use infino_format::schema::IndexSet;
 use infino_format::segment::SegmentRef;
-use infino_format::{Head, Record, TableId, TableSchema};
+use infino_format::{Head, Record, SuperfileId, TableId, TableSchema};
 use infino_storage::Store;
 
 use crate::entry::{Chunk, Entries, Entry};
 use crate::error::ManifestError;
+use crate::fresh::Fresh;
 use crate::read::Place;
 
 /// One version of a table, immutable; a copy costs little and shares everything.
@@ -30,6 +31,10 @@ pub struct Snapshot {
     pub properties: Arc<BTreeMap<String, String>>,
     /// The superfiles.
     pub entries: Entries,
+    /// The rows that stand in the log and in no superfile in storage yet, by id.
+    pub fresh: Arc<BTreeMap<SuperfileId, Arc<Fresh>>>,
+    /// The snapshot that this is a view of.
+    pub(crate) base: Option<Arc<Snapshot>>,
 }
 
 impl Snapshot {
@@ -48,6 +53,8 @@ impl Snapshot {
             schema: Arc::new(schema),
             properties: Arc::default(),
             entries: Entries::default(),
+            fresh: Arc::default(),
+            base: None,
         }
     }
 
@@ -70,11 +77,12 @@ impl Snapshot {
         head: &Head,
     ) -> Result<Self, ManifestError> {
         let place = Place { store, root };
+        let base = self.base();
         let reaches = head.checkpoint_version() <= self.version && self.version <= head.version;
         if self.table != head.table || !reaches {
-            return Self::load_reusing(place, head, &self.entries).await;
+            return Self::load_reusing(place, head, &base.entries).await;
         }
-        let mut next = self.clone();
+        let mut next = base.clone();
         for record in tail(place, head, self.version).await? {
             next.advance_by(&record)?;
         }
@@ -113,7 +121,11 @@ impl Snapshot {
     }
 
     fn of(table: TableId, list: CheckpointList, entries: Entries) -> Self {
+        let fresh = list.fresh.into_iter();
+        let fresh = fresh.map(|(rows, deletes)| (rows.id, Arc::new(Fresh { rows, deletes })));
         Self {
+            fresh: Arc::new(fresh.collect()),
+            base: None,
             table,
             version: list.version,
             time_ms: list.time_ms,
@@ -166,7 +178,11 @@ async fn parts(
         let entries = part.entries(&bytes).map_err(ManifestError::corrupt(&part.object.path))?;
         let entries = entries
             .into_iter()
-            .map(|entry| Entry { summary: Arc::new(entry.summary), deletes: entry.deletes })
+            .map(|entry| Entry {
+                summary: Arc::new(entry.summary),
+                deletes: entry.deletes,
+                built: None,
+            })
             .map(Arc::new)
             .collect();
         chunks.push(Arc::new(Chunk::new(entries, Some(part.clone()))));

@@ -66,7 +66,8 @@ async fn measure(superfiles: u128) -> Measured {
     let mut open = Cost::default();
     open.add(&store);
 
-    let commits = 4 * tail::FOLD_RECORDS;
+    // As many folds as it takes for small parts to be merged once.
+    let commits = 8 * tail::FOLD_RECORDS;
     let (mut plain, mut folds) = (Cost::default(), Cost::default());
     for id in (superfiles + 1..).take(commits as usize) {
         let head = log.current().head;
@@ -93,7 +94,9 @@ async fn measure(superfiles: u128) -> Measured {
 async fn a_commit_costs_the_same_in_tables_of_any_size() {
     let small = measure(10).await;
     assert_eq!(small.open_rounds, 3);
-    for superfiles in [1000, 100_000] {
+    println!("10 superfiles: {small:?}");
+    // Between, a table has parts that are neither small nor full.
+    for superfiles in [300, 700, 1000, 1100, 100_000] {
         let large = measure(superfiles).await;
         let within = |a: u64, b: u64| a.abs_diff(b) * 10 <= b;
         assert_eq!((large.commits.requests, small.commits.requests), (100, 100));
@@ -104,5 +107,32 @@ async fn a_commit_costs_the_same_in_tables_of_any_size() {
         assert_eq!(large.open_rounds, 3);
         // A list, a part for each 1,024 superfiles, and the head.
         assert!(large.open.requests <= 2 + superfiles.div_ceil(1000) as u64);
+        println!("{superfiles} superfiles: {large:?}");
+    }
+}
+
+/// A table that grew by small commits opens by as few parts as one that was loaded at once, or few more.
+#[tokio::test(start_paused = true)]
+async fn small_folds_do_not_leave_many_parts() {
+    let table = Table::create().await;
+    let mut snapshot = table.snapshot().await;
+    let mut id = 1;
+    for fold in 0..200 {
+        let mut change = table.change(Operation::Append);
+        for _ in 0..20 {
+            change = change.add(superfile(id));
+            id += 1;
+        }
+        let head = table.log.commit(change).await.unwrap().head;
+        snapshot = snapshot.advance(table.store(), ROOT, &head).await.unwrap();
+        let folded = checkpoint::fold(table.store(), ROOT, &head, &snapshot).await.unwrap();
+        table.log.publish(&folded.checkpoint, folded.epoch).await.unwrap();
+        snapshot = folded.snapshot;
+        let head = table.log.current().head;
+        let store = FaultStore::counting(table.store.inner().clone());
+        let loaded = Snapshot::load(&*store, ROOT, &head).await.unwrap();
+        assert_eq!(loaded.entries.len(), snapshot.entries.len());
+        let parts = store.counters().total().calls - 1;
+        assert!(parts <= 22 + (fold * 20) / 512, "{parts} parts after {fold} folds");
     }
 }

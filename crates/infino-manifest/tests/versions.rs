@@ -70,7 +70,9 @@ async fn every_version_opens_as_it_was() {
     for (&version, expected) in &model {
         let before = table.store.operations();
         let snapshot = history::as_of_version(table.store(), ROOT, &head, version).await.unwrap();
-        assert!(table.store.operations() - before <= 12, "version {version} took too many reads");
+        // A list for each step back, and the parts of one, at most seven of them small.
+        let reads = table.store.operations() - before;
+        assert!(reads <= 18, "version {version} took {reads} reads");
         assert_eq!(snapshot.version, version);
         assert_eq!(&contents(table.store(), &snapshot).await, expected, "version {version}");
     }
@@ -123,11 +125,12 @@ async fn a_fold_names_no_part_that_the_newest_checkpoint_does_not() {
     for record in table.log.since(&head, 0).await.unwrap() {
         other = infino_manifest::apply(&other, &record).unwrap();
     }
-    for snapshot in [other, standing] {
+    // One that saw a fold keeps what came later in a part of its own.
+    for (snapshot, parts) in [(other, 2), (standing, 3)] {
         let head = table.log.current().head;
         let snapshot = snapshot.advance(table.store(), ROOT, &head).await.unwrap();
         let folded = checkpoint::fold(table.store(), ROOT, &head, &snapshot).await.unwrap();
-        assert_eq!(folded.objects, 4, "segment, list and both parts are written");
+        assert_eq!(folded.objects, 2 + parts, "segment, list and all parts are written");
         table.log.publish(&folded.checkpoint, folded.epoch).await.unwrap();
         table.append(u128::from(snapshot.version) + 9000).await;
     }

@@ -39,7 +39,8 @@ async fn cache(object: &Bytes) {
     for block_bytes in [64 << 10] {
         let open = |memory_bytes, name: &str| {
             let disk = Some((directory.path().join(format!("{name}-{block_bytes}")), 1 << 30));
-            let options = CacheOptions { memory_bytes, disk, block_bytes };
+            let options =
+                CacheOptions { memory_bytes, disk, block_bytes, ..CacheOptions::default() };
             let cache = Cache::open(&options).expect("a cache");
             CachedStore::new(Arc::clone(&memory), cache)
         };

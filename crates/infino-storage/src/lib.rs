@@ -41,7 +41,7 @@ pub mod retry;
 pub mod source;
 pub mod store;
 
-pub use cache::{Cache, CacheOptions, CachedStore};
+pub use cache::{Cache, CacheOptions, CacheStats, CachedStore, WarmObject, WarmUp};
 pub use connect::connect;
 pub use credentials::{Credentials, CredentialsProvider};
 pub use error::StorageError;

@@ -26,7 +26,8 @@ async fn cached() {
     let directory = tempfile::tempdir().unwrap();
     for (memory_bytes, disk_bytes) in [(1 << 30, 0), (10_000, 0), (0, 1 << 30), (20_000, 100_000)] {
         let disk = (disk_bytes > 0).then(|| (directory.path().to_owned(), disk_bytes));
-        let options = CacheOptions { memory_bytes, disk, block_bytes: 4096 };
+        let options =
+            CacheOptions { memory_bytes, disk, block_bytes: 4096, ..CacheOptions::default() };
         let cache = Cache::open(&options).unwrap();
         let store = CachedStore::new(Arc::new(MemoryStore::new()), Arc::clone(&cache));
         conformance::check_all(Arc::new(store), 100_000).await;

@@ -1,6 +1,7 @@
 //! Measures superfiles on real data.
 //!
-//! - `measure body INPUT.parquet OUTPUT.parquet`: the same columns as a superfile without indexes.
+//! - `measure body INPUT.parquet OUTPUT.parquet LEVEL`: the same columns as a superfile without indexes, compressed with
+//!   Zstandard at that level.
 //! - `measure rows INPUT.parquet COLUMN ROWS`: ten rows by position from a file of `ROWS` rows of a text column, cold
 //!   and warm; the texts of the input are repeated until they are enough.
 
@@ -18,16 +19,16 @@ use std::time::Instant;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
-use infino_superfile::{Superfile, SuperfileBuilder, SuperfileOptions, table_schema};
+use infino_superfile::{Compression, Superfile, SuperfileBuilder, SuperfileOptions, table_schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use support::{OneObject, batch, mix};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["body", input, output] => body(input, output),
+        ["body", input, output, level] => body(input, output, level.parse()?),
         ["rows", input, column, count] => rows(input, column, count.parse()?),
-        _ => Err("usage: measure body INPUT OUTPUT | measure rows INPUT COLUMN ROWS".into()),
+        _ => Err("usage: measure body INPUT OUTPUT LEVEL | measure rows INPUT COLUMN ROWS".into()),
     }
 }
 
@@ -36,13 +37,15 @@ fn read(input: &str) -> Result<Vec<RecordBatch>, Box<dyn Error>> {
     Ok(builder.with_batch_size(8192).build()?.collect::<Result<_, _>>()?)
 }
 
-fn body(input: &str, output: &str) -> Result<(), Box<dyn Error>> {
+fn body(input: &str, output: &str, level: u8) -> Result<(), Box<dyn Error>> {
     let batches = read(input)?;
     let schema = batches.first().ok_or("the input has no rows")?.schema();
     let bare = Schema::new(schema.fields().clone());
     let schema = table_schema(&bare, Default::default())?;
     let started = Instant::now();
-    let mut builder = SuperfileBuilder::new(&schema, SuperfileOptions::default())?;
+    let compression = Compression::Zstd(level);
+    let options = SuperfileOptions { compression, ..SuperfileOptions::default() };
+    let mut builder = SuperfileBuilder::new(&schema, options)?;
     let mut first = 1 << 100;
     for input in batches {
         builder.push(&batch(&schema, first, input.columns().to_vec()))?;

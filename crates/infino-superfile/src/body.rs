@@ -16,7 +16,7 @@ use parquet::file::metadata::ParquetMetaData;
 use crate::SuperfileError;
 use crate::checksums::Checksums;
 
-/// Reads byte ranges of a superfile's Parquet body, each checked against the checksums of the blocks that hold it.
+/// Reads byte ranges of a superfile's Parquet body, each checked against the checksums of the units that hold it.
 ///
 /// Cheap to clone. It is an [`AsyncFileReader`], so any reader of Parquet that takes one (DataFusion's, for example)
 /// reads the body verified; metadata and page index come from the footer that was read when the file was opened.
@@ -41,7 +41,7 @@ impl BodyReader {
     /// The bytes of each range, verified, in one round trip.
     ///
     /// # Errors
-    /// `Corrupt` naming the blocks that do not verify; `Invalid` if a range is not one of the body; `Storage`.
+    /// `Corrupt` naming the unit that do not verify; `Invalid` if a range is not one of the body; `Storage`.
     pub async fn read(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>, SuperfileError> {
         let extents = self.extents(ranges)?;
         let fetched = self
@@ -73,12 +73,7 @@ impl BodyReader {
         &self.checksums
     }
 
-    /// Bytes of a block that is verified as one.
-    pub(crate) fn block_len(&self) -> u64 {
-        self.checksums.block_len()
-    }
-
-    /// The ranges as disjoint runs of whole blocks, ascending.
+    /// The ranges as disjoint runs of whole units, ascending.
     fn extents(&self, ranges: &[Range<u64>]) -> Result<Vec<Range<u64>>, SuperfileError> {
         let covered = self.covered();
         if let Some(bad) =

@@ -8,15 +8,16 @@ use arrow::datatypes::{Decimal128Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use infino_format::checksum::crc32c;
 use infino_format::schema::{Metric, TableSchema, VectorIndex};
-use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
-use infino_format::{RowId, SuperfileId};
-use parquet::file::metadata::ParquetMetaDataWriter;
+use infino_format::summary::{ColumnStats, SectionKind, SectionRef, SuperfileSummary};
+use infino_format::{KeyFilter, RowId, SuperfileId};
+use parquet::file::metadata::{KeyValue, ParquetMetaDataWriter};
 use parquet::file::writer::TrackedWrite;
 
 use crate::checksums::{self, ChecksumWriter};
-use crate::columns::BodyWriter;
+use crate::columns::{Body, BodyWriter};
 use crate::hint;
-use crate::indexes::{self, IndexBuilders, Indexes};
+use crate::indexes::{self, Carried, IndexBuilders, Indexes};
+use crate::key::{self, KeyEncoder};
 use crate::layout::{self, Placed};
 use crate::schema::{self, ID_COLUMN};
 use crate::statistics::StatsBuilder;
@@ -33,6 +34,8 @@ pub struct SuperfileBuilder {
     stored: Vec<usize>,
     body: BodyWriter,
     indexes: IndexBuilders,
+    /// What reads the keys of rows, if the table has a key, and their hashes so far.
+    keys: Option<(KeyEncoder, Vec<u64>)>,
     stats: Vec<StatsBuilder>,
     /// Per stored column, whether a fixed-size list in it is null.
     null_lists: Vec<bool>,
@@ -53,6 +56,7 @@ impl SuperfileBuilder {
         let null_lists = vec![false; stored.len()];
         let body = BodyWriter::new(&schema::body_schema(schema)?, &schema.indexes, &options)?;
         let indexes = IndexBuilders::new(schema, &input, &options)?;
+        let keys = KeyEncoder::of(schema, &input)?.map(|encoder| (encoder, Vec::new()));
         let stats = schema.columns.iter().map(|column| StatsBuilder::new(column.field_id));
         Ok(Self {
             schema: schema.clone(),
@@ -60,6 +64,7 @@ impl SuperfileBuilder {
             stored,
             body,
             indexes,
+            keys,
             stats: stats.collect(),
             null_lists,
             rows: 0,
@@ -81,7 +86,11 @@ impl SuperfileBuilder {
         let rows = rows.ok_or_else(|| {
             SuperfileError::invalid("a superfile holds fewer than 2^32 rows; begin another")
         })?;
+        let keys = self.keys.as_ref().map(|(encoder, _)| encoder.digests(&batch)).transpose()?;
         self.take_ids(&batch)?;
+        if let (Some((_, hashes)), Some(keys)) = (&mut self.keys, keys) {
+            hashes.extend(keys.iter().map(|key| key.hash()));
+        }
         for (stats, column) in self.stats.iter_mut().zip(&batch.columns()[1..]) {
             stats.push(column)?;
         }
@@ -106,44 +115,23 @@ impl SuperfileBuilder {
         let Some((min_row_id, max_row_id)) = self.ids else {
             return Err(SuperfileError::invalid("a superfile needs at least one row"));
         };
-        let mut body = self.body.finish()?;
-        let mut file = ChecksumWriter::new(out);
-        let mut tracked = TrackedWrite::new(&mut file);
-        body.copy_to(&mut tracked)?;
-
-        let offset = tracked.bytes_written() as u64;
-        let Indexes { mut placed, text, vectors } = self.indexes.finish_to(offset, &mut tracked)?;
-        placed.push(write_checksums(&mut tracked)?);
-        let mut summary = SuperfileSummary {
-            id: SuperfileId::new(),
-            file_len: 0,
-            footer_len: 0,
-            footer_crc: 0,
-            row_count: self.rows,
-            min_row_id,
-            max_row_id,
-            columns: self.stats.into_iter().map(StatsBuilder::finish).collect(),
-            text,
-            vectors,
-            sections: placed.iter().map(|placed| placed.section.clone()).collect(),
-        };
-
-        let footer_start = tracked.bytes_written() as u64;
-        let keys = body.metadata.file_metadata().key_value_metadata();
-        let mut keys = keys.cloned().unwrap_or_default();
+        let body = self.body.finish()?;
+        let mut keys =
+            body.metadata.file_metadata().key_value_metadata().cloned().unwrap_or_default();
         let body_schema = schema::body_schema(&self.schema)?;
         hint::relax(&mut keys, &body_schema, |at| self.null_lists[at]);
-        keys.extend(layout::key_values(&self.schema, &placed, &summary));
-        keys.push(layout::unsealed(footer_start));
-        let metadata = layout::with_keys(body.metadata, keys);
-        tracked.flush().map_err(write_failed)?;
-        tracked.inner_mut().hold();
-        ParquetMetaDataWriter::new_with_tracked(tracked, &metadata).finish()?;
-        let footer = file.release(layout::seal).map_err(write_failed)?;
-        summary.file_len = footer_start + footer.len() as u64;
-        summary.footer_len = footer.len() as u64;
-        summary.footer_crc = crc32c(&footer);
-        Ok(summary)
+        let parts = Parts {
+            schema: &self.schema,
+            body,
+            keys,
+            indexes: self.indexes,
+            carried: Vec::new(),
+            key_hashes: self.keys.map(|(_, hashes)| hashes),
+            rows: self.rows,
+            ids: (min_row_id, max_row_id),
+            columns: self.stats.into_iter().map(StatsBuilder::finish).collect(),
+        };
+        parts.write_to(out)
     }
 
     /// The file in memory.
@@ -202,6 +190,74 @@ impl SuperfileBuilder {
         let first = RowId(ids.value(0) as u128);
         self.ids = last.map(|last| (self.ids.map_or(first, |(min, _)| min), last));
         Ok(())
+    }
+}
+
+/// What a file is put together from.
+pub(crate) struct Parts<'a> {
+    pub(crate) schema: &'a TableSchema,
+    pub(crate) body: Body,
+    /// Of the Arrow schema.
+    pub(crate) keys: Vec<KeyValue>,
+    pub(crate) indexes: IndexBuilders,
+    pub(crate) carried: Vec<Carried>,
+    /// Of the rows' keys, if the table has a key.
+    pub(crate) key_hashes: Option<Vec<u64>>,
+    pub(crate) rows: u32,
+    pub(crate) ids: (RowId, RowId),
+    pub(crate) columns: Vec<ColumnStats>,
+}
+
+impl Parts<'_> {
+    /// Writes the file from front to back and describes it.
+    pub(crate) fn write_to(
+        self,
+        out: &mut (dyn Write + Send),
+    ) -> Result<SuperfileSummary, SuperfileError> {
+        let Parts { schema, mut body, mut keys, indexes, carried, .. } = self;
+        let unit_ends = checksums::unit_ends(&body.metadata, body.len);
+        let mut file = ChecksumWriter::new(out, unit_ends);
+        let mut tracked = TrackedWrite::new(&mut file);
+        body.copy_to(&mut tracked)?;
+
+        let offset = tracked.bytes_written() as u64;
+        let vectors = schema.indexes.vectors.iter();
+        let vectors: Vec<_> =
+            vectors.map(|index| schema::column_id(schema, &index.column)).collect();
+        let Indexes { mut placed, text, vectors } =
+            indexes.finish_to(offset, &vectors, carried, &mut tracked)?;
+        let keys_of_rows = self.key_hashes.as_deref();
+        if let Some(hashes) = keys_of_rows {
+            placed.push(key::write(schema, hashes, &mut tracked)?);
+        }
+        placed.push(write_checksums(&mut tracked)?);
+        let mut summary = SuperfileSummary {
+            id: SuperfileId::new(),
+            file_len: 0,
+            footer_len: 0,
+            footer_crc: 0,
+            row_count: self.rows,
+            min_row_id: self.ids.0,
+            max_row_id: self.ids.1,
+            columns: self.columns,
+            text,
+            vectors,
+            sections: placed.iter().map(|placed| placed.section.clone()).collect(),
+            key: keys_of_rows.and_then(KeyFilter::of),
+        };
+
+        let footer_start = tracked.bytes_written() as u64;
+        keys.extend(layout::key_values(schema, &placed, &summary));
+        keys.push(layout::unsealed(footer_start));
+        let metadata = layout::with_keys(body.metadata, keys);
+        tracked.flush().map_err(write_failed)?;
+        tracked.inner_mut().hold();
+        ParquetMetaDataWriter::new_with_tracked(tracked, &metadata).finish()?;
+        let footer = file.release(layout::seal).map_err(write_failed)?;
+        summary.file_len = footer_start + footer.len() as u64;
+        summary.footer_len = footer.len() as u64;
+        summary.footer_crc = crc32c(&footer);
+        Ok(summary)
     }
 }
 

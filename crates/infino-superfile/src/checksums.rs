@@ -1,78 +1,105 @@
-//! Checksums of fixed blocks of the file, so that any byte range of the Parquet body is verified when it is read.
+//! Checksums of the file's units, so that any byte range of the Parquet body is verified when it is read.
 //!
 //! Parquet's pages carry no checksum that covers their headers. So every byte from the start of the file to this section
-//! is covered by the CRC-32C of its block, and a reader widens each range to whole blocks. Blocks are as small as keeps
-//! the section small, because the section is read when the file is opened. Bytes: `docs/format/superfile.md`.
+//! is covered by the CRC-32C of its unit, and a reader widens each range to whole units. What is read as one is a unit: in
+//! the body a page, or some neighbours where pages are small, because the section is read when the file is opened.
+//! Bytes: `docs/format/superfile.md`.
 
 use std::io::Write;
 use std::ops::Range;
 
 use infino_format::FormatError;
-use infino_format::checksum::{crc32c, crc32c_append, crc32c_combine, verify};
+use infino_format::checksum::{crc32c, crc32c_append, verify};
 use infino_format::cursor::Cursor;
+use parquet::file::metadata::ParquetMetaData;
 
 const WHAT: &str = "body checksums";
 const MAGIC: [u8; 4] = *b"ICRC";
-pub(crate) const VERSION: u16 = 1;
-const HEADER_LEN: usize = 16;
+pub(crate) const VERSION: u16 = 2;
+const HEADER_LEN: usize = 20;
 
-/// The smallest block: 16 KiB.
-const BLOCK_LOG2_MIN: u8 = 14;
-const BLOCK_LOG2_MAX: u8 = 30;
+/// Pages are joined until a unit has this many bytes, or more where that gives too many units.
+const UNIT_BYTES_MIN: u64 = 4 << 10;
 
-/// Blocks double in size until there are no more than this.
-const BLOCKS_MAX: usize = 1 << 15;
+/// Most units of a body.
+const BODY_UNITS_MAX: usize = 1 << 14;
 
-/// The checksums of a file's blocks.
+/// Bytes of a unit behind the body: index sections verify what they read themselves.
+const SECTION_UNIT_BYTES: u64 = 256 << 10;
+
+/// The checksums of a file's units.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Checksums {
-    block_log2: u8,
-    covered: u64,
-    blocks: Vec<u32>,
+    /// Where each unit ends; the first begins at 0.
+    ends: Vec<u64>,
+    crcs: Vec<u32>,
 }
 
 impl Checksums {
     /// Bytes covered, from the start of the file.
     pub(crate) fn covered(&self) -> u64 {
-        self.covered
+        self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Bytes of a block.
-    pub(crate) fn block_len(&self) -> u64 {
-        1 << self.block_log2
-    }
-
-    /// The whole blocks that hold `range`, which must be covered.
+    /// The whole units that hold `range`, which must be covered and not empty.
     pub(crate) fn widen(&self, range: &Range<u64>) -> Range<u64> {
-        let mask = (1u64 << self.block_log2) - 1;
-        let end = range.end.checked_add(mask).map_or(self.covered, |end| end & !mask);
-        range.start & !mask..end.min(self.covered)
+        let (first, last) = (self.unit_at(range.start), self.unit_at(range.end - 1));
+        self.start(first)..self.ends.get(last).copied().unwrap_or(range.end)
     }
 
-    /// Checks `bytes`, which stand at `start`, the first of a block, and end with one.
+    /// The whole file as runs of whole units of about `bytes`.
+    pub(crate) fn runs(&self, bytes: u64) -> impl Iterator<Item = Range<u64>> {
+        let mut at = 0u64;
+        std::iter::from_fn(move || {
+            let wanted = at.saturating_add(bytes.max(1));
+            (at < self.covered()).then(|| {
+                let run = at..self.widen(&(at..wanted.min(self.covered()))).end;
+                at = run.end;
+                run
+            })
+        })
+    }
+
+    /// Checks `bytes`, which stand at `start`, the first byte of a unit, and end with one.
     ///
     /// # Errors
-    /// The blocks that are wrong, and how.
+    /// The unit that is wrong, and how.
     pub(crate) fn verify(&self, start: u64, bytes: &[u8]) -> Result<(), (Range<u64>, FormatError)> {
-        let first = (start >> self.block_log2) as usize;
-        let block_len = 1usize << self.block_log2;
-        for (at, block) in bytes.chunks(block_len).enumerate() {
-            let begin = start + (at * block_len) as u64;
-            let expected = self.blocks.get(first + at).copied().unwrap_or(0);
-            verify("block", block, expected)
-                .map_err(|error| (begin..begin + block.len() as u64, error))?;
+        let (mut left, mut at) = (bytes, self.unit_at(start));
+        while !left.is_empty() {
+            let begin = self.start(at);
+            let len = self.ends.get(at).map_or(left.len() as u64, |end| end - begin);
+            let len = usize::try_from(len).unwrap_or(usize::MAX).min(left.len());
+            let (unit, rest) = left.split_at(len);
+            verify("unit", unit, self.crcs.get(at).copied().unwrap_or(0))
+                .map_err(|error| (begin..begin + len as u64, error))?;
+            (left, at) = (rest, at + 1);
         }
         Ok(())
     }
 
+    fn unit_at(&self, byte: u64) -> usize {
+        self.ends.partition_point(|&end| end <= byte)
+    }
+
+    fn start(&self, unit: usize) -> u64 {
+        unit.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0)
+    }
+
     /// The section's bytes.
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER_LEN + 4 * self.blocks.len() + 4);
+        let mut out = Vec::with_capacity(HEADER_LEN + 8 * self.ends.len() + 4);
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&[self.block_log2, 0]);
-        out.extend_from_slice(&self.covered.to_le_bytes());
-        self.blocks.iter().for_each(|crc| out.extend_from_slice(&crc.to_le_bytes()));
+        out.extend_from_slice(&[0, 0]);
+        out.extend_from_slice(&self.covered().to_le_bytes());
+        out.extend_from_slice(&(self.ends.len() as u32).to_le_bytes());
+        let mut start = 0;
+        for (end, crc) in self.ends.iter().zip(&self.crcs) {
+            out.extend_from_slice(&((end - start) as u32).to_le_bytes());
+            out.extend_from_slice(&crc.to_le_bytes());
+            start = *end;
+        }
         let crc = crc32c(&out);
         out.extend_from_slice(&crc.to_le_bytes());
         out
@@ -98,33 +125,80 @@ impl Checksums {
                 newest: VERSION.into(),
             });
         }
-        let (block_log2, zero) = (cursor.u8()?, cursor.u8()?);
-        let covered = cursor.u64()?;
-        if !(BLOCK_LOG2_MIN..=BLOCK_LOG2_MAX).contains(&block_log2) || zero != 0 {
-            return invalid("a block size that is none");
+        let zero = cursor.u16()?;
+        let (covered, count) = (cursor.u64()?, cursor.u32()?);
+        if zero != 0 || u64::from(count) * 8 != cursor.remaining() as u64 {
+            return invalid("the number of units does not fit the section's length");
         }
-        if covered.div_ceil(1 << block_log2) != (cursor.remaining() / 4) as u64
-            || !cursor.remaining().is_multiple_of(4)
-        {
-            return invalid("the number of blocks does not fit the length covered");
+        let (mut ends, mut crcs) =
+            (Vec::with_capacity(count as usize), Vec::with_capacity(count as usize));
+        let mut at = 0u64;
+        for _ in 0..count {
+            let len = cursor.u32()?;
+            if len == 0 {
+                return invalid("a unit without bytes");
+            }
+            at += u64::from(len);
+            ends.push(at);
+            crcs.push(cursor.u32()?);
         }
-        let blocks = (0..cursor.remaining() / 4).map(|_| cursor.u32()).collect::<Result<_, _>>()?;
-        Ok(Self { block_log2, covered, blocks })
+        if at != covered {
+            return invalid("the units do not add up to the length covered");
+        }
+        Ok(Self { ends, crcs })
     }
 }
 
-/// Passes bytes on, counting them and taking the checksum of each smallest block.
+/// Where units end in a body of `body_len` bytes: with pages.
+pub(crate) fn unit_ends(metadata: &ParquetMetaData, body_len: u64) -> Vec<u64> {
+    let mut edges = Vec::new();
+    for (group, row_group) in metadata.row_groups().iter().enumerate() {
+        for (leaf, column) in row_group.columns().iter().enumerate() {
+            let (start, len) = column.byte_range();
+            edges.extend([start, start + len]);
+            if let Some(index) = metadata.offset_index() {
+                edges.extend(index[group][leaf].page_locations.iter().map(|p| p.offset as u64));
+            }
+        }
+    }
+    edges.sort_unstable();
+    ends_at(&edges, body_len, BODY_UNITS_MAX)
+}
+
+/// No more than `units_max` of `edges`, far enough from each other, then `body_len`.
+fn ends_at(edges: &[u64], body_len: u64, units_max: usize) -> Vec<u64> {
+    let mut unit_bytes_min = UNIT_BYTES_MIN;
+    loop {
+        let mut ends: Vec<u64> = Vec::new();
+        for &edge in edges.iter().filter(|&&edge| edge < body_len) {
+            if edge - ends.last().copied().unwrap_or(0) >= unit_bytes_min {
+                ends.push(edge);
+            }
+        }
+        if ends.len() < units_max {
+            ends.push(body_len);
+            return ends;
+        }
+        unit_bytes_min *= 2;
+    }
+}
+
+/// Passes bytes on, counting them and taking the checksum of each unit.
 pub(crate) struct ChecksumWriter<'a> {
     out: &'a mut (dyn Write + Send),
     at: u64,
-    blocks: Vec<u32>,
+    /// Where the units that have begun, or are to begin, end.
+    ends: Vec<u64>,
+    /// Of the units that have ended.
+    crcs: Vec<u32>,
     open: u32,
     held: Option<Vec<u8>>,
 }
 
 impl<'a> ChecksumWriter<'a> {
-    pub(crate) fn new(out: &'a mut (dyn Write + Send)) -> Self {
-        Self { out, at: 0, blocks: Vec::new(), open: 0, held: None }
+    /// Units end at `ends`; behind the last of them they have one size.
+    pub(crate) fn new(out: &'a mut (dyn Write + Send), ends: Vec<u64>) -> Self {
+        Self { out, at: 0, ends, crcs: Vec::new(), open: 0, held: None }
     }
 
     /// From now on bytes are held back, uncounted, until [`ChecksumWriter::release`].
@@ -143,39 +217,13 @@ impl<'a> ChecksumWriter<'a> {
 
     /// The checksums of all that was passed on.
     pub(crate) fn checksums(&self) -> Checksums {
-        self.checksums_of(BLOCKS_MAX)
-    }
-
-    /// As [`ChecksumWriter::checksums`], of no more than `blocks_max` blocks.
-    fn checksums_of(&self, blocks_max: usize) -> Checksums {
-        let mut blocks = self.blocks.clone();
-        let mut last_len = (self.at % (1 << BLOCK_LOG2_MIN)) as usize;
-        if last_len > 0 {
-            blocks.push(self.open);
-        } else {
-            last_len = 1 << BLOCK_LOG2_MIN;
+        let mut ends = self.ends[..self.crcs.len()].to_vec();
+        let mut crcs = self.crcs.clone();
+        if ends.last().copied().unwrap_or(0) < self.at {
+            ends.push(self.at);
+            crcs.push(self.open);
         }
-        let mut block_log2 = BLOCK_LOG2_MIN;
-        while blocks.len() > blocks_max && block_log2 < BLOCK_LOG2_MAX {
-            let full = 1usize << block_log2;
-            let pairs = blocks.len() / 2;
-            let even = blocks.len().is_multiple_of(2);
-            let merged_len = if even { full + last_len } else { last_len };
-            blocks = blocks
-                .chunks(2)
-                .enumerate()
-                .map(|(at, pair)| match *pair {
-                    [first, second] => {
-                        let last = at + 1 == pairs && even;
-                        crc32c_combine(first, second, if last { last_len } else { full })
-                    }
-                    _ => pair[0],
-                })
-                .collect();
-            last_len = merged_len;
-            block_log2 += 1;
-        }
-        Checksums { block_log2, covered: self.at, blocks }
+        Checksums { ends, crcs }
     }
 }
 
@@ -186,16 +234,19 @@ impl Write for ChecksumWriter<'_> {
             return Ok(bytes.len());
         }
         self.out.write_all(bytes)?;
-        let block_len = 1u64 << BLOCK_LOG2_MIN;
         let mut left = bytes;
         while !left.is_empty() {
-            let room = (block_len - self.at % block_len) as usize;
+            if self.crcs.len() == self.ends.len() {
+                self.ends.push(self.at + SECTION_UNIT_BYTES);
+            }
+            let end = self.ends[self.crcs.len()];
+            let room = usize::try_from(end - self.at).unwrap_or(usize::MAX);
             let (now, rest) = left.split_at(room.min(left.len()));
             self.open = crc32c_append(self.open, now);
             self.at += now.len() as u64;
             left = rest;
-            if self.at.is_multiple_of(block_len) {
-                self.blocks.push(std::mem::take(&mut self.open));
+            if self.at == end {
+                self.crcs.push(std::mem::take(&mut self.open));
             }
         }
         Ok(bytes.len())
@@ -210,44 +261,64 @@ impl Write for ChecksumWriter<'_> {
 mod tests {
     use super::*;
 
-    fn written(len: usize, blocks_max: usize) -> (Vec<u8>, Checksums) {
+    fn written(len: usize, ends: &[u64]) -> (Vec<u8>, Checksums) {
         let bytes: Vec<u8> = (0..len).map(|i| (i * 7 + i / 256) as u8).collect();
         let mut out = Vec::new();
-        let mut writer = ChecksumWriter::new(&mut out);
+        let mut writer = ChecksumWriter::new(&mut out, ends.to_vec());
         bytes.chunks(1_000).for_each(|chunk| writer.write_all(chunk).unwrap());
-        let checksums = writer.checksums_of(blocks_max);
+        let checksums = writer.checksums();
         (out, checksums)
     }
 
     #[test]
-    fn every_block_verifies_and_a_flip_names_its_block() {
-        for len in [1, 16_383, 16_384, 16_385, 100_000] {
-            let (mut bytes, checksums) = written(len, BLOCKS_MAX);
+    fn every_unit_verifies_and_a_flip_names_its_unit() {
+        for (len, units) in [(1, 1), (5_000, 1), (9_000, 2), (9_001, 3), (700_000, 5)] {
+            let (mut bytes, checksums) = written(len, &[5_000, 9_000]);
+            assert_eq!(checksums.ends.len(), units, "len {len}");
+            assert_eq!(checksums.covered(), len as u64);
             assert_eq!(Checksums::decode(&checksums.encode()).unwrap(), checksums);
             checksums.verify(0, &bytes).unwrap();
-            let at = len - 1;
-            bytes[at] ^= 1;
-            let range = checksums.widen(&(at as u64..at as u64 + 1));
-            let block = &bytes[range.start as usize..range.end as usize];
-            assert_eq!(checksums.verify(range.start, block).unwrap_err().0, range, "len {len}");
-        }
-    }
-
-    #[test]
-    fn blocks_double_until_they_are_few() {
-        for blocks in 1..20 {
-            for extra in [0, 1, 9_000, 16_383] {
-                let (bytes, checksums) = written((blocks << BLOCK_LOG2_MIN) + extra, 4);
-                assert!(checksums.blocks.len() <= 4, "{blocks} and {extra}");
-                checksums.verify(0, &bytes).unwrap();
-                assert_eq!(Checksums::decode(&checksums.encode()).unwrap(), checksums);
+            for at in [0, len / 2, len - 1] {
+                bytes[at] ^= 1;
+                let range = checksums.widen(&(at as u64..at as u64 + 1));
+                let unit = &bytes[range.start as usize..range.end as usize];
+                assert_eq!(checksums.verify(range.start, unit).unwrap_err().0, range, "len {len}");
+                assert_eq!(checksums.verify(0, &bytes).unwrap_err().0, range, "len {len}");
+                bytes[at] ^= 1;
             }
         }
     }
 
     #[test]
+    fn runs_are_whole_units_and_miss_nothing() {
+        let (bytes, checksums) = written(1_000_000, &[5_000, 9_000, 200_000]);
+        for step in [1, 8_000, 300_000, u64::MAX / 2] {
+            let mut at = 0;
+            for run in checksums.runs(step) {
+                assert_eq!(run.start, at);
+                checksums.verify(at, &bytes[at as usize..run.end as usize]).unwrap();
+                at = run.end;
+            }
+            assert_eq!(at, 1_000_000);
+        }
+    }
+
+    #[test]
+    fn small_pages_are_joined_until_they_are_few() {
+        let edges: Vec<u64> = (0..10_000).map(|page| 4 + page * 700).collect();
+        let body_len = edges.last().unwrap() + 700;
+        for units_max in [1, 2, 50, 5_000] {
+            let ends = ends_at(&edges, body_len, units_max);
+            assert!(ends.len() <= units_max && ends.is_sorted());
+            assert_eq!(ends.last(), Some(&body_len));
+        }
+        assert!(ends_at(&edges, body_len, 5_000).windows(2).all(|pair| pair[1] - pair[0] < 5_000));
+        assert_eq!(ends_at(&[], 9, 3), [9]);
+    }
+
+    #[test]
     fn every_flipped_bit_and_truncation_is_refused() {
-        let (_, checksums) = written(50_000, BLOCKS_MAX);
+        let (_, checksums) = written(50_000, &[10_000, 20_000, 40_000]);
         let bytes = checksums.encode();
         for bit in 0..bytes.len() * 8 {
             let mut bad = bytes.clone();

@@ -28,6 +28,9 @@ use crate::{SuperfileError, SuperfileOptions};
 /// The analyzer under which a text column holds keys rather than prose.
 const KEYWORD_ANALYZER: &str = "keyword-";
 
+/// Steps in which a page of the widest column is filled.
+const STEPS_A_PAGE: usize = 8;
+
 /// Turns batches into row groups, held in a spool until the file's other parts are ready.
 pub(crate) struct BodyWriter {
     schema: SchemaRef,
@@ -66,7 +69,7 @@ impl BodyWriter {
 
     pub(crate) fn push(&mut self, batch: &RecordBatch) -> Result<(), SuperfileError> {
         if let Some(writer) = &mut self.writer {
-            return Ok(writer.write(batch)?);
+            return write_in_steps(writer, batch, self.options.wide_page_bytes);
         }
         self.first.push(batch.clone());
         let rows: usize = self.first.iter().map(RecordBatch::num_rows).sum();
@@ -80,14 +83,13 @@ impl BodyWriter {
     fn start(&mut self) -> Result<(), SuperfileError> {
         let first = concat_batches(&self.schema, &std::mem::take(&mut self.first))?;
         let sample = first.slice(0, first.num_rows().min(dictionary::SAMPLE_ROWS));
-        let pays = |column| dictionary::pays(column, self.options.dictionary_bytes);
-        let pays = sample.columns().iter().map(pays).collect::<Result<Vec<_>, _>>()?;
+        let pays = dictionary::pays(&sample, self.options.dictionary_bytes)?;
         let properties = properties(&self.schema, &self.indexes, &self.options, &pays)?;
         let spool = Spool::new(self.options.memory_bytes / 4, self.options.scratch_dir.clone());
         let options = ArrowWriterOptions::new().with_properties(properties);
         let mut writer =
             ArrowWriter::try_new_with_options(spool, Arc::clone(&self.schema), options)?;
-        writer.write(&first)?;
+        write_in_steps(&mut writer, &first, self.options.wide_page_bytes)?;
         self.writer = Some(writer);
         Ok(())
     }
@@ -109,12 +111,37 @@ impl BodyWriter {
 }
 
 impl Body {
+    /// The first `len` bytes of `spool`, which another file begins with.
+    pub(crate) fn copied(spool: Spool, len: u64, metadata: ParquetMetaData) -> Self {
+        Self { spool, len, metadata }
+    }
+
     pub(crate) fn copy_to(
         &mut self,
         out: &mut (dyn std::io::Write + Send),
     ) -> Result<(), SuperfileError> {
         self.spool.copy_to(self.len, out)
     }
+}
+
+/// Writes a batch in steps of which the widest column takes a small part of a page: the writer looks only after a step
+/// whether a page is full.
+fn write_in_steps(
+    writer: &mut ArrowWriter<Spool>,
+    batch: &RecordBatch,
+    page_bytes: usize,
+) -> Result<(), SuperfileError> {
+    let mut widest = 1;
+    for column in batch.columns() {
+        widest = widest.max(column.to_data().get_slice_memory_size()?);
+    }
+    let rows = batch.num_rows();
+    let step = (rows as u128 * (page_bytes / STEPS_A_PAGE) as u128 / widest as u128).max(1);
+    let step = usize::try_from(step).unwrap_or(rows);
+    for at in (0..rows).step_by(step) {
+        writer.write(&batch.slice(at, step.min(rows - at)))?;
+    }
+    Ok(())
 }
 
 fn properties(
@@ -142,7 +169,7 @@ fn properties(
         let at = parquet.get_column_root_idx(leaf);
         let root = schema.field(at);
         builder = encode(builder, column, root.name(), root.data_type(), indexes, options);
-        if dictionary_pays.get(at) == Some(&false) {
+        if dictionary_pays.get(leaf) == Some(&false) {
             builder = builder.set_column_dictionary_enabled(column.path().clone(), false);
         }
     }
@@ -163,9 +190,13 @@ fn encode(
     let keyword = text.is_some_and(|index| index.analyzer.starts_with(KEYWORD_ANALYZER));
     let nested = data_type.is_nested();
     let bytes = column.physical_type() == Physical::BYTE_ARRAY;
+    let floats = matches!(data_type, DataType::FixedSizeList(item, _) | DataType::List(item)
+        if item.data_type().is_floating());
     if bytes || nested {
+        // Floats gain nothing from being compressed with more of their kind.
+        let page_bytes = options.wide_page_bytes / if floats { 2 } else { 1 };
         builder = builder
-            .set_column_data_page_size_limit(path.clone(), options.wide_page_bytes.max(1))
+            .set_column_data_page_size_limit(path.clone(), page_bytes.max(1))
             // Bounds of every page of long values would outweigh what they prune.
             .set_column_statistics_enabled(
                 path.clone(),
@@ -180,9 +211,7 @@ fn encode(
     if float && options.byte_stream_split {
         builder = builder.set_column_encoding(path.clone(), Encoding::BYTE_STREAM_SPLIT);
     }
-    let vector = matches!(data_type, DataType::FixedSizeList(item, _)
-        if item.data_type().is_floating());
-    if name == ID_COLUMN || vector || (text.is_some() && !keyword) {
+    if name == ID_COLUMN || floats || (text.is_some() && !keyword) {
         // Values that do not repeat: a dictionary would be built, then given up.
         builder = builder.set_column_dictionary_enabled(path, false);
     }

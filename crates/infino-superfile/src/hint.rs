@@ -40,6 +40,12 @@ pub(crate) fn restore(mut keys: Vec<KeyValue>) -> Vec<KeyValue> {
     keys
 }
 
+/// The keys that another file of the same columns begins its own with.
+pub(crate) fn arrow_keys<'a>(keys: impl Iterator<Item = &'a KeyValue>) -> Vec<KeyValue> {
+    let is_own = |key: &str| key.starts_with(crate::schema::RESERVED_PREFIX) && key != ARROW_KEY;
+    keys.filter(|pair| !is_own(&pair.key)).cloned().collect()
+}
+
 /// Whether a fixed-size list in the column is null.
 pub(crate) fn holds_null_list(values: &ArrayRef) -> bool {
     match values.data_type() {

@@ -7,6 +7,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Float32Type, Schema};
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use infino_format::DocId;
 use infino_format::schema::{TableSchema, VectorIndex};
 use infino_format::summary::{SectionKind, SectionRef, TextStats, VectorStats};
@@ -14,6 +15,7 @@ use infino_fts::{FtsBuilder, FtsError};
 use infino_vector::{IvfBuilder, IvfSpec, VectorError};
 
 use crate::layout::{OPEN_HASH_BYTES, Placed, open_hash};
+use crate::schema::column_id;
 use crate::{SuperfileError, SuperfileOptions};
 
 /// Layout of the sections this release writes.
@@ -38,6 +40,14 @@ struct Vectors {
     field_id: u32,
 }
 
+/// A section that another file has, to be written again as it is.
+pub(crate) struct Carried {
+    pub(crate) section: SectionRef,
+    pub(crate) bytes: Bytes,
+    pub(crate) text: Vec<TextStats>,
+    pub(crate) vectors: Vec<VectorStats>,
+}
+
 /// What was written.
 #[derive(Default)]
 pub(crate) struct Indexes {
@@ -53,8 +63,7 @@ impl IndexBuilders {
         options: &SuperfileOptions,
     ) -> Result<Self, SuperfileError> {
         let column = |name: &str| -> Result<(usize, u32), SuperfileError> {
-            let at = input.index_of(name)?;
-            Ok((at, schema.columns[at - 1].field_id))
+            Ok((input.index_of(name)?, column_id(schema, name)))
         };
         let indexes = &schema.indexes;
         let share = options.memory_bytes / 2 / (indexes.vectors.len() + 1);
@@ -112,46 +121,111 @@ impl IndexBuilders {
         Ok(())
     }
 
-    /// Writes the sections, the first at `offset` of the file.
+    /// Writes the sections, the first at `offset` of the file: text, then vectors in the order of the field ids
+    /// `vectors`, each built here or carried over.
     pub(crate) fn finish_to(
         self,
         offset: u64,
+        vectors: &[u32],
+        mut carried: Vec<Carried>,
         out: &mut dyn Write,
     ) -> Result<Indexes, SuperfileError> {
-        let mut indexes = Indexes::default();
-        let mut at = offset;
-        let mut place = |kind, field_ids, len, open_len, head: Vec<u8>| {
-            let section =
-                SectionRef { kind, version: SECTION_VERSION, field_ids, offset: at, len, open_len };
-            let open = &head[..head.len().min(usize::try_from(open_len).unwrap_or(usize::MAX))];
-            indexes.placed.push(Placed { section, open_hash: open_hash(open) });
-            at += len;
+        let mut placing = Placing { indexes: Indexes::default(), at: offset, out };
+        if let Some(text) = self.text {
+            placing.build_text(text)?;
+        } else if let Some(at) =
+            carried.iter().position(|carried| carried.section.kind == SectionKind::Text)
+        {
+            placing.carry(carried.swap_remove(at))?;
+        }
+        let mut built = self.vectors;
+        for &field_id in vectors {
+            let is_it = |carried: &Carried| {
+                carried.section.kind == SectionKind::Vector
+                    && carried.section.field_ids.contains(&field_id)
+            };
+            if let Some(at) = built.iter().position(|vectors| vectors.field_id == field_id) {
+                placing.build_vectors(built.swap_remove(at))?;
+            } else if let Some(at) = carried.iter().position(is_it) {
+                placing.carry(carried.swap_remove(at))?;
+            }
+        }
+        Ok(placing.indexes)
+    }
+}
+
+/// Sections on their way into a file.
+struct Placing<'a> {
+    indexes: Indexes,
+    /// Where the next one begins.
+    at: u64,
+    out: &'a mut dyn Write,
+}
+
+impl Placing<'_> {
+    fn build_text(&mut self, text: TextIndexes) -> Result<(), SuperfileError> {
+        let TextIndexes { builder, field_ids, .. } = text;
+        let mut section = SectionWriter { out: self.out, head: Vec::new() };
+        let built = builder.finish_to(&mut section).map_err(text_failed)?;
+        let head = section.head;
+        let stats = field_ids.iter().zip(built.fields).map(|(&field_id, field)| TextStats {
+            field_id,
+            docs: field.docs,
+            tokens: field.tokens,
+            min_term: field.min_term,
+            max_term: field.max_term,
+        });
+        self.indexes.text = stats.collect();
+        self.place(SectionKind::Text, field_ids, built.len, built.open_len, &head);
+        Ok(())
+    }
+
+    fn build_vectors(&mut self, vectors: Vectors) -> Result<(), SuperfileError> {
+        let Vectors { builder, field_id, .. } = vectors;
+        let mut section = SectionWriter { out: self.out, head: Vec::new() };
+        let built = builder.finish_to(&mut section).map_err(vector_failed)?;
+        let head = section.head;
+        self.indexes.vectors.push(VectorStats {
+            field_id,
+            vectors: built.vectors.into(),
+            centroid: built.centroid,
+            radius: built.radius,
+        });
+        self.place(SectionKind::Vector, vec![field_id], built.len, built.open_len, &head);
+        Ok(())
+    }
+
+    fn carry(&mut self, carried: Carried) -> Result<(), SuperfileError> {
+        let Carried { section, bytes, text, vectors } = carried;
+        self.out
+            .write_all(&bytes)
+            .map_err(|error| SuperfileError::io("writing a section", error))?;
+        self.indexes.text.extend(text);
+        self.indexes.vectors.extend(vectors);
+        self.place(section.kind, section.field_ids, section.len, section.open_len, &bytes);
+        Ok(())
+    }
+
+    /// Enters a section that begins with `head`.
+    fn place(
+        &mut self,
+        kind: SectionKind,
+        field_ids: Vec<u32>,
+        len: u64,
+        open_len: u64,
+        head: &[u8],
+    ) {
+        let section = SectionRef {
+            kind,
+            version: SECTION_VERSION,
+            field_ids,
+            offset: self.at,
+            len,
+            open_len,
         };
-        if let Some(TextIndexes { builder, field_ids, .. }) = self.text {
-            let mut section = SectionWriter { out, head: Vec::new() };
-            let built = builder.finish_to(&mut section).map_err(text_failed)?;
-            let stats = field_ids.iter().zip(built.fields).map(|(&field_id, field)| TextStats {
-                field_id,
-                docs: field.docs,
-                tokens: field.tokens,
-                min_term: field.min_term,
-                max_term: field.max_term,
-            });
-            indexes.text = stats.collect();
-            place(SectionKind::Text, field_ids, built.len, built.open_len, section.head);
-        }
-        for Vectors { builder, field_id, .. } in self.vectors {
-            let mut section = SectionWriter { out, head: Vec::new() };
-            let built = builder.finish_to(&mut section).map_err(vector_failed)?;
-            indexes.vectors.push(VectorStats {
-                field_id,
-                vectors: built.vectors.into(),
-                centroid: built.centroid,
-                radius: built.radius,
-            });
-            place(SectionKind::Vector, vec![field_id], built.len, built.open_len, section.head);
-        }
-        Ok(indexes)
+        let open = &head[..head.len().min(usize::try_from(open_len).unwrap_or(usize::MAX))];
+        self.indexes.placed.push(Placed { section, open_hash: open_hash(open) });
+        self.at += len;
     }
 }
 

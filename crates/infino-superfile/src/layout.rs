@@ -1,7 +1,7 @@
 //! Where things stand in a superfile, and how its footer says so.
 //!
 //! ```text
-//! "PAR1" | row groups | text section | vector sections | checksums | page index, Parquet footer, "PAR1"
+//! "PAR1" | row groups | text section | vector sections | key section | checksums | page index, Parquet footer, "PAR1"
 //! ```
 //!
 //! The footer's key-value metadata names the sections ([`SECTIONS_KEY`]), carries the statistics ([`STATS_KEY`]) and
@@ -18,6 +18,8 @@ use infino_format::schema::{IndexSet, Metric, RerankCodec, TableSchema};
 use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
 use infino_format::{FormatError, SuperfileId};
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder};
+
+use crate::schema::column_id;
 
 /// Version of the file's layout.
 pub(crate) const VERSION: u32 = 1;
@@ -77,6 +79,7 @@ pub(crate) fn key_values(
         footer_len: 0,
         footer_crc: 0,
         sections: Vec::new(),
+        key: None,
         ..summary.clone()
     };
     let mut encoded = Vec::new();
@@ -96,6 +99,7 @@ fn line(placed: &Placed) -> String {
         SectionKind::Text => "text",
         SectionKind::Vector => "vector",
         SectionKind::BodyChecksums => "checksums",
+        SectionKind::Key => "key",
     };
     let fields: Vec<_> = field_ids.iter().map(u32::to_string).collect();
     format!(
@@ -106,11 +110,8 @@ fn line(placed: &Placed) -> String {
 }
 
 fn index_lines(schema: &TableSchema) -> String {
-    let IndexSet { text, vectors } = &schema.indexes;
-    let field_id = |name: &str| {
-        let column = schema.columns.iter().find(|column| column.name == name);
-        column.map_or(0, |column| column.field_id)
-    };
+    let IndexSet { text, vectors, key } = &schema.indexes;
+    let field_id = |name: &str| column_id(schema, name);
     let mut out = String::new();
     for index in text {
         let _ = writeln!(
@@ -144,6 +145,9 @@ fn index_lines(schema: &TableSchema) -> String {
             index.stored,
             index.column
         );
+    }
+    for column in key {
+        let _ = writeln!(out, "key field={} column={column}", field_id(column));
     }
     out
 }
@@ -184,6 +188,7 @@ fn parse_line(line: &str) -> Result<Placed, FormatError> {
         Some("text") => SectionKind::Text,
         Some("vector") => SectionKind::Vector,
         Some("checksums") => SectionKind::BodyChecksums,
+        Some("key") => SectionKind::Key,
         _ => return Err(bad()),
     };
     let mut value = |key: &str| {

@@ -44,12 +44,12 @@ pub struct SuperfileOptions {
 impl Default for SuperfileOptions {
     fn default() -> Self {
         Self {
-            compression: Compression::Zstd(3),
+            compression: Compression::Zstd(5),
             row_group_rows: 1 << 17,
             row_group_bytes: 64 << 20,
-            wide_page_bytes: 128 << 10,
+            wide_page_bytes: 256 << 10,
             narrow_page_bytes: 32 << 10,
-            dictionary_bytes: 128 << 10,
+            dictionary_bytes: 384 << 10,
             byte_stream_split: false,
             memory_bytes: 256 << 20,
             scratch_dir: None,

@@ -7,12 +7,14 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use infino_format::checksum;
 use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
-use infino_format::{FormatError, SuperfileId};
+use infino_format::{FormatError, KeyIndex, SuperfileId};
 use infino_fts::FtsReader;
 use infino_storage::Store;
 use infino_vector::IvfIndex;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{
+    KeyValue, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+};
 
 use crate::SuperfileError;
 use crate::body::BodyReader;
@@ -23,7 +25,7 @@ use crate::layout::{self, Placed, with_keys};
 /// What is read of the end of a file whose footer's length is not known.
 const TAIL_BYTES: u64 = 64 << 10;
 
-/// What [`Superfile::verify`] reads at a time, unless a block is longer.
+/// About what [`Superfile::verify`] reads at a time.
 const VERIFY_BYTES: u64 = 8 << 20;
 
 /// An open superfile: its footer and what opens its sections are in memory, the rest is read, and verified, as asked.
@@ -35,6 +37,8 @@ pub struct Superfile {
     pub(crate) arrow: ArrowReaderMetadata,
     pub(crate) body: BodyReader,
     pub(crate) sections: Vec<OpenSection>,
+    /// The keys that hold the Arrow schema, as they stand in the footer.
+    pub(crate) arrow_keys: Vec<KeyValue>,
 }
 
 /// An index section and the bytes that open it.
@@ -45,6 +49,7 @@ pub(crate) struct OpenSection {
     /// The section's reader, made when first asked for.
     pub(crate) text: OnceLock<FtsReader>,
     pub(crate) vector: OnceLock<IvfIndex>,
+    pub(crate) key: OnceLock<Arc<KeyIndex>>,
 }
 
 impl Superfile {
@@ -108,15 +113,11 @@ impl Superfile {
     /// Reads the whole file and checks every byte of it.
     ///
     /// # Errors
-    /// `Corrupt` naming the first blocks that are wrong; `Storage`.
+    /// `Corrupt` naming the first unit that is wrong; `Storage`.
     pub async fn verify(&self) -> Result<(), SuperfileError> {
         let covered = self.body.covered();
-        let step = VERIFY_BYTES.max(self.body.block_len());
-        let mut at = 0;
-        while at < covered {
-            let end = (at + step).min(covered);
-            self.body.read(&[at..end]).await?;
-            at = end;
+        for run in self.body.checksums().runs(VERIFY_BYTES) {
+            self.body.read(&[run]).await?;
         }
         let (start, end) = (covered, self.summary.file_len);
         let tail = read(&self.store, &self.path, "footer", &[start..end]).await?;
@@ -180,6 +181,7 @@ struct Footer {
     placed: Vec<Placed>,
     stats: SuperfileSummary,
     crc: u32,
+    arrow_keys: Vec<KeyValue>,
 }
 
 impl Opening {
@@ -261,8 +263,11 @@ impl Opening {
         let corrupt = |source| self.corrupt("footer", range.clone(), source);
         layout::check_seal(&bytes).map_err(corrupt)?;
         let crc = checksum::crc32c(&bytes);
-        let mut reader =
-            ParquetMetaDataReader::new().with_page_index_policy(PageIndexPolicy::Optional);
+        // In full, so that the footer of another file over the same rows says the same (`reindex`).
+        let options = ParquetMetaDataOptions::new().with_encoding_stats_as_mask(false);
+        let mut reader = ParquetMetaDataReader::new()
+            .with_page_index_policy(PageIndexPolicy::Optional)
+            .with_metadata_options(Some(options));
         let parsed = reader.try_parse_sized(&bytes, range.end).and_then(|()| reader.finish());
         let invalid = |problem: String| FormatError::invalid("parquet footer", problem);
         let metadata = parsed.map_err(|error| corrupt(invalid(error.to_string())))?;
@@ -289,7 +294,8 @@ impl Opening {
         if i64::from(stats.row_count) != metadata.file_metadata().num_rows() {
             return Err(corrupt(invalid("its statistics are of another number of rows".into())));
         }
-        Ok(Footer { range, metadata: for_readers(metadata), placed, stats, crc })
+        let arrow_keys = hint::arrow_keys(keys.into_iter().flatten());
+        Ok(Footer { range, metadata: for_readers(metadata), placed, stats, crc, arrow_keys })
     }
 
     /// Verifies what opens the sections; `opens` holds it in their order.
@@ -314,6 +320,7 @@ impl Opening {
                 open,
                 text: OnceLock::new(),
                 vector: OnceLock::new(),
+                key: OnceLock::new(),
             })
             .collect();
         let last = sections.pop().expect("the checksums, by `parse_sections`");
@@ -336,7 +343,9 @@ impl Opening {
             Arc::new(checksums),
             metadata,
         );
-        Ok(Superfile { store: self.store, path: self.path, summary, arrow, body, sections })
+        let arrow_keys = footer.arrow_keys;
+        let Self { store, path } = self;
+        Ok(Superfile { store, path, summary, arrow, body, sections, arrow_keys })
     }
 
     fn corrupt(
@@ -375,5 +384,6 @@ pub(crate) fn part_name(section: &SectionRef) -> String {
         SectionKind::Text => format!("text section of fields {}", fields.join(", ")),
         SectionKind::Vector => format!("vector section of field {}", fields.join(", ")),
         SectionKind::BodyChecksums => "checksums".to_owned(),
+        SectionKind::Key => "key section".to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use infino_format::schema::{ColumnId, IndexSet, TableSchema};
 use infino_fts::Analyzer;
 use parquet::arrow::PARQUET_FIELD_ID_META_KEY;
 
-use crate::SuperfileError;
+use crate::{SuperfileError, key};
 
 /// The column every superfile begins with: the row ids, `Decimal128(38, 0)`, field id 0.
 pub const ID_COLUMN: &str = "_id";
@@ -111,6 +111,12 @@ pub fn body_schema(schema: &TableSchema) -> Result<SchemaRef, SuperfileError> {
 pub(crate) fn is_stored(indexes: &IndexSet, column: &str) -> bool {
     !indexes.text.iter().any(|index| index.column == column && !index.stored)
         && !indexes.vectors.iter().any(|index| index.column == column && !index.stored)
+}
+
+/// The field id of a column; 0, which no column of the user has, if there is none of that name.
+pub(crate) fn column_id(schema: &TableSchema, name: &str) -> u32 {
+    let column = schema.columns.iter().find(|column| column.name == name);
+    column.map_or(0, |column| column.field_id)
 }
 
 fn encode(schema: &Schema) -> Vec<u8> {
@@ -254,6 +260,22 @@ fn check_indexes(schema: &Schema, indexes: &IndexSet) -> Result<(), SuperfileErr
             )));
         }
     }
+    seen.clear();
+    for name in &indexes.key {
+        let found = column("key", name)?;
+        if !key::can_be_key(&found) {
+            return Err(SuperfileError::invalid(format!(
+                "key on {name:?}: it is {found}; a key is made of integers, booleans, text, bytes, dates, times or \
+                 decimals"
+            )));
+        }
+        if !is_stored(indexes, name) {
+            return Err(SuperfileError::invalid(format!("key on {name:?}: it must be stored")));
+        }
+        if !seen.insert(name) {
+            return Err(SuperfileError::invalid(format!("{name:?} is in the key twice; keep one")));
+        }
+    }
     Ok(())
 }
 
@@ -261,4 +283,9 @@ fn check_indexes(schema: &Schema, indexes: &IndexSet) -> Result<(), SuperfileErr
 pub(crate) fn names(schema: &Schema) -> String {
     let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     names.join(", ")
+}
+
+/// The field id that a field of [`file_schema`] carries.
+pub fn field_id(field: &Field) -> Option<u32> {
+    field.metadata().get(PARQUET_FIELD_ID_META_KEY)?.parse().ok()
 }

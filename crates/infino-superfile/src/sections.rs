@@ -1,10 +1,11 @@
 //! The index sections of an open file: their readers, and the bytes those ask for.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use infino_format::summary::SectionKind;
-use infino_format::{Fetch, FormatError, Step};
+use infino_format::{DocId, Fetch, FormatError, KeyIndex, Step, key};
 use infino_fts::{FtsError, FtsReader};
 use infino_vector::{IvfIndex, VectorError};
 
@@ -72,6 +73,42 @@ impl Superfile {
             let found = &section.placed.section;
             found.kind == kind && field_id.is_none_or(|id| found.field_ids.contains(&id))
         })
+    }
+
+    /// The rows that may have one of the keys with `hashes`, which ascend: which of them, and the row; dead ones included.
+    ///
+    /// An index keeps a part of a hash, so whoever asks compares the keys of the rows named. One round trip, of the
+    /// blocks that may hold a hash.
+    ///
+    /// # Errors
+    /// `NotIndexed` if the file has no key section; `Corrupt`, `Storage`.
+    pub async fn key_docs(&self, hashes: &[u64]) -> Result<Vec<(usize, DocId)>, SuperfileError> {
+        let section = self.section(SectionKind::Key, None);
+        let section = section.ok_or_else(|| self.not_indexed("key", "the table's key".into()))?;
+        let index = match section.key.get() {
+            Some(index) => Arc::clone(index),
+            None => {
+                let (open, range) = (&section.open, section.placed.open_range());
+                let index = KeyIndex::open(open, section.placed.section.len)
+                    .map_err(|source| self.corrupt("key section", range, source))?;
+                self.check_rows(section, index.rows(), index.rows() == self.row_count())?;
+                Arc::clone(section.key.get_or_init(|| Arc::new(index)))
+            }
+        };
+        let blocks = index.blocks_of(hashes);
+        let ranges: Vec<_> = blocks.iter().map(|(_, range)| range.clone()).collect();
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut docs = Vec::new();
+        for ((at, range), bytes) in blocks.into_iter().zip(self.feed(section, &ranges).await?) {
+            let base = section.placed.section.offset;
+            let entries = index.entries(at, &bytes).map_err(|source| {
+                self.corrupt("key section", base + range.start..base + range.end, source)
+            })?;
+            docs.extend(key::matches(&entries, hashes));
+        }
+        Ok(docs)
     }
 
     fn text_section(&self) -> Result<&OpenSection, SuperfileError> {

@@ -20,6 +20,16 @@ use crate::SuperfileError;
 /// Longest bound of text or bytes.
 const CUT_BYTES: usize = 64;
 
+/// The statistics of a whole column.
+///
+/// # Errors
+/// `Arrow` if a dictionary cannot be unpacked.
+pub fn column_stats(field_id: u32, values: &ArrayRef) -> Result<ColumnStats, SuperfileError> {
+    let mut stats = StatsBuilder::new(field_id);
+    stats.push(values)?;
+    Ok(stats.finish())
+}
+
 /// Gathers one column.
 #[derive(Debug)]
 pub(crate) struct StatsBuilder {

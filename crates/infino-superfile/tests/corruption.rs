@@ -6,12 +6,10 @@ use std::future::Future;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use infino_format::summary::{SectionKind, SuperfileSummary};
-use infino_fts::{CorpusStats, Hit, Operator, Query};
 use infino_superfile::{Superfile, SuperfileError};
-use infino_vector::{Neighbor, SearchParams};
-use support::{DIM, OneObject, batch, build, indexed_columns, indexed_schema, mix, small};
+use support::questions::{Answer, QUESTIONS, ask};
+use support::{OneObject, batch, build, indexed_columns, indexed_schema, mix, small};
 
 const ROWS: u64 = 600;
 const PATH: &str = "data/one.parquet";
@@ -33,56 +31,6 @@ async fn open(
     summary: Option<&SuperfileSummary>,
 ) -> Result<Arc<Superfile>, SuperfileError> {
     Superfile::open(OneObject::new(bytes), PATH, summary.cloned().map(Arc::new)).await
-}
-
-/// What a question of a file answers.
-#[derive(Debug, PartialEq)]
-enum Answer {
-    Hits(Vec<Hit>),
-    Matches(Vec<u32>),
-    Neighbors(Vec<Neighbor>),
-    Rows(RecordBatch),
-}
-
-const QUESTIONS: usize = 12;
-
-/// Asks `file` the question of this number.
-async fn ask(file: &Superfile, question: usize) -> Result<Answer, SuperfileError> {
-    match question {
-        0..5 => {
-            let reader = file.text().await?;
-            let query = match question {
-                0 => Query::matching("body", "brown fox jumps over lazy", Operator::Or),
-                1 => Query::matching("body", "dogs while rust compiles", Operator::And),
-                2 => Query::phrase("body", "brown fox"),
-                3 => Query::matching("body", "row5 row50 row501 row599", Operator::Or),
-                _ => Query::term("key", "key-7"),
-            };
-            let prepared = file.run_text(reader.prepare(&query)?).await?;
-            let stats = CorpusStats::of(&reader, &prepared);
-            let search = reader.search(&prepared, &stats, 20, None, None)?;
-            Ok(Answer::Hits(file.run_text(search).await?))
-        }
-        5 => {
-            let reader = file.text().await?;
-            let query = Query::matching("body", "fox over", Operator::Or);
-            let prepared = file.run_text(reader.prepare(&query)?).await?;
-            let matches = file.run_text(reader.matches(&prepared)?).await?;
-            Ok(Answer::Matches(matches.iter().collect()))
-        }
-        6..9 => {
-            let index = file.vector(3).await?;
-            let query: Vec<f32> = (0..u64::from(DIM))
-                .map(|i| mix(question as u64 * 99 + i) as f32 / u64::MAX as f32)
-                .collect();
-            let params = SearchParams { k: 10, exact: question == 8, ..Default::default() };
-            let search = index.search(&query, &params, None)?;
-            Ok(Answer::Neighbors(file.run_vector(3, search).await?))
-        }
-        9 => Ok(Answer::Rows(file.rows(&[3, 540, 77], &["n", "key"]).await?)),
-        10 => Ok(Answer::Rows(file.rows(&[500, 499, 0], &["body"]).await?)),
-        _ => Ok(Answer::Rows(file.rows(&[450], &["embedding", "body"]).await?)),
-    }
 }
 
 #[test]

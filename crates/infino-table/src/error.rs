@@ -26,6 +26,13 @@ pub enum TableError {
         /// What can be done.
         instead: String,
     },
+    /// A row with this key is in the table already, or was given twice; nothing was committed. Upsert it instead, or leave
+    /// it out.
+    #[error("a row with {key} is there already; upsert it, or leave it out")]
+    DuplicateKey {
+        /// The key.
+        key: String,
+    },
     /// An update whose rows do not pair with the rows matched.
     #[error("update matched {matched} rows and was given {given}; they must be as many")]
     RowCount {

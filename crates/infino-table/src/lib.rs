@@ -7,27 +7,36 @@
 //! |---|---|
 //! | rows in | [`writer`], then `ingest` |
 //! | a search | `query::text`, `query::vector`, `query::hybrid` |
-//! | a delete or an update | `mutate` |
+//! | a delete, an update, an upsert | `mutate` |
+//! | rows that are searchable at once | `fresh` |
 //! | compaction and garbage | `maintain` |
+//! | the table as it was | [`versions`] |
 #![forbid(unsafe_code)]
 
 pub mod error;
+pub mod evolve;
 pub mod filter;
+mod fresh;
 mod ingest;
 pub mod maintain;
 pub mod mutate;
 pub mod options;
+mod publish;
 pub mod query;
 mod runtime;
 pub mod table;
+pub mod versions;
 pub mod writer;
 
 pub use error::TableError;
+pub use evolve::{AlterReport, SchemaChange};
 pub use filter::RowFilter;
-pub use maintain::OptimizeReport;
-pub use mutate::MutationStats;
+pub use fresh::SealReport;
+pub use maintain::background::{BackgroundOptions, BackgroundStatus, Maintenance};
+pub use maintain::{CompactOptions, CompactReport, MaintainOptions, OptimizeReport};
+pub use mutate::{Matched, MergeSpec, MutationStats, NotMatched};
 pub use options::{ReadConsistency, TableOptions};
 pub use query::{Fusion, Hit};
 pub use runtime::Runtime;
 pub use table::Table;
-pub use writer::Writer;
+pub use writer::{Receipt, Writer};

@@ -19,6 +19,9 @@ pub enum ReadConsistency {
 pub struct TableOptions {
     /// How fresh the snapshot of a query is.
     pub consistency: ReadConsistency,
+    /// Whether the store is asked, before the first commit to it, if it keeps the promises that commits rest on; about a
+    /// hundred small requests, once a [`Runtime`](crate::Runtime).
+    pub probe: bool,
     /// Rows held by a writer before it builds superfiles, in bytes of Arrow memory.
     pub buffer_bytes: usize,
     /// Memory a single superfile build may take for its indexes before it spills, in bytes.
@@ -31,18 +34,23 @@ pub struct TableOptions {
     pub mutation_rows_max: u64,
     /// Times a mutation is resolved anew after a conflict.
     pub mutation_attempts: u32,
+    /// Fresh rows are sealed in the background when they take this many bytes in the log; 0 leaves it to
+    /// [`Table::seal`](crate::Table::seal) and [`Table::optimize`](crate::Table::optimize).
+    pub seal_bytes: u64,
 }
 
 impl Default for TableOptions {
     fn default() -> Self {
         Self {
             consistency: ReadConsistency::Strong,
+            probe: true,
             buffer_bytes: 128 << 20,
             build_bytes: 128 << 20,
             scratch_dir: None,
             open_files_bytes: 256 << 20,
             mutation_rows_max: 10_000_000,
             mutation_attempts: 10,
+            seal_bytes: 2 << 20,
         }
     }
 }

@@ -1,15 +1,19 @@
 //! Where CPU work runs: a rayon pool beside the async runtime, so that neither waits for the other.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
 
-use tokio::sync::oneshot;
+use infino_storage::Store;
+use tokio::sync::{OnceCell, oneshot};
 
 use crate::TableError;
 
-/// The CPU pool of a connection; tables share it.
+/// The CPU pool of a connection, and what is known of the stores behind it; tables share it.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     pool: Arc<rayon::ThreadPool>,
+    /// By identity, the stores that were asked whether they are fit for commits.
+    probed: Arc<Mutex<HashMap<String, Arc<OnceCell<()>>>>>,
 }
 
 impl Runtime {
@@ -26,7 +30,20 @@ impl Runtime {
                 what: "starting the CPU pool",
                 source: std::io::Error::other(error),
             })?;
-        Ok(Self { pool: Arc::new(pool) })
+        Ok(Self { pool: Arc::new(pool), probed: Arc::default() })
+    }
+
+    /// Asks `store` whether it keeps the promises that commits rest on, unless it has said so before.
+    ///
+    /// # Errors
+    /// `Storage` if it does not, or could not be asked; then it is asked again the next time.
+    pub async fn probe(&self, store: &dyn Store) -> Result<(), TableError> {
+        let asked = {
+            let mut probed = self.probed.lock().expect("no panic while held");
+            probed.entry(store.identity()).or_default().clone()
+        };
+        asked.get_or_try_init(|| infino_storage::probe(store)).await?;
+        Ok(())
     }
 
     /// Threads in the pool.

@@ -7,13 +7,13 @@ use std::time::Instant;
 use arrow::datatypes::SchemaRef;
 use infino_format::SuperfileId;
 use infino_format::schema::TableSchema;
-use infino_manifest::{Entry, Snapshot, history};
+use infino_manifest::{Entry, Snapshot};
 use infino_storage::Store;
 use infino_superfile::Superfile;
 use infino_wal::Log;
 
 use crate::ingest::mint::RowIdMint;
-use crate::{ReadConsistency, Runtime, TableError, TableOptions, Writer};
+use crate::{ReadConsistency, Runtime, TableError, TableOptions, Writer, fresh};
 
 /// A table in a folder of a store; cheap to clone, every clone shares one state.
 #[derive(Debug, Clone)]
@@ -34,6 +34,9 @@ pub(crate) struct Inner {
     current: Mutex<Current>,
     /// Held while the head is read, so that many queries that want a fresh snapshot share one read.
     refreshing: tokio::sync::Mutex<()>,
+    /// Rows that wait to be inserted.
+    pub(crate) inserts: fresh::Queue,
+    pub(crate) sealing: fresh::Sealing,
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +49,7 @@ impl Table {
     /// Makes a table in the empty folder `root` of `store`.
     ///
     /// # Errors
-    /// `Wal` if the store is unfit for commits or a table is there already.
+    /// `Storage` if the store is unfit for commits; `Wal` if a table is there already.
     pub async fn create(
         store: Arc<dyn Store>,
         root: &str,
@@ -55,6 +58,9 @@ impl Table {
         options: TableOptions,
     ) -> Result<Self, TableError> {
         infino_superfile::arrow_schema(&schema)?;
+        if options.probe {
+            runtime.probe(&*store).await?;
+        }
         let log = Log::create(store.clone(), root, schema).await?;
         Self::with_log(store, root, log, runtime, options).await
     }
@@ -80,14 +86,15 @@ impl Table {
         runtime: Runtime,
         options: TableOptions,
     ) -> Result<Self, TableError> {
-        let snapshot = Arc::new(Snapshot::load(&*store, root, &log.current().head).await?);
+        let snapshot = Snapshot::load(&*store, root, &log.current().head).await?;
         let files = moka::future::Cache::builder()
             .max_capacity(options.open_files_bytes)
             .weigher(|_, file: &Arc<Superfile>| {
                 u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX)
             })
             .build();
-        Ok(Self {
+        let empty = Arc::new(Snapshot::empty(snapshot.table));
+        let table = Self {
             inner: Arc::new(Inner {
                 store,
                 root: root.to_owned(),
@@ -96,10 +103,16 @@ impl Table {
                 options,
                 mint: RowIdMint::default(),
                 files,
-                current: Mutex::new(Current { snapshot, checked: Instant::now() }),
+                current: Mutex::new(Current { snapshot: empty, checked: Instant::now() }),
                 refreshing: tokio::sync::Mutex::new(()),
+                inserts: fresh::Queue::default(),
+                sealing: fresh::Sealing::default(),
             }),
-        })
+        };
+        let checked = Instant::now();
+        let shown = fresh::show(&table.inner, snapshot).await?;
+        table.inner.publish(shown, checked);
+        Ok(table)
     }
 
     /// The columns of the user, without `_id`.
@@ -112,7 +125,7 @@ impl Table {
 
     /// The newest snapshot this handle has seen; no read.
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        self.inner.current.lock().expect("no panic while held").snapshot.clone()
+        self.inner.current_snapshot()
     }
 
     /// The snapshot a query runs on, as fresh as [`TableOptions::consistency`] asks.
@@ -120,8 +133,16 @@ impl Table {
     /// # Errors
     /// `Wal` if storage keeps failing.
     pub async fn pin(&self) -> Result<Arc<Snapshot>, TableError> {
+        self.pin_as(self.inner.options.consistency).await
+    }
+
+    /// The snapshot of a query that asks for another consistency than the handle's.
+    ///
+    /// # Errors
+    /// As [`Table::pin`].
+    pub async fn pin_as(&self, consistency: ReadConsistency) -> Result<Arc<Snapshot>, TableError> {
         let current = self.inner.current.lock().expect("no panic while held").clone();
-        match self.inner.options.consistency {
+        match consistency {
             ReadConsistency::Manual => Ok(current.snapshot),
             ReadConsistency::Bounded(age) if current.checked.elapsed() <= age => {
                 Ok(current.snapshot)
@@ -150,7 +171,8 @@ impl Table {
         let snapshot = if head.version == known.version {
             known
         } else {
-            Arc::new(known.advance(&*self.inner.store, &self.inner.root, &head).await?)
+            let next = known.advance(&*self.inner.store, &self.inner.root, &head).await?;
+            fresh::show(&self.inner, next).await?
         };
         Ok(self.inner.publish(snapshot, started))
     }
@@ -158,17 +180,6 @@ impl Table {
     /// A writer that stages rows and mutations and commits them as one.
     pub fn writer(&self) -> Writer {
         Writer::new(self.clone())
-    }
-
-    /// The table as of `version`.
-    ///
-    /// # Errors
-    /// `Manifest` if that version is not kept.
-    pub async fn at_version(&self, version: u64) -> Result<Arc<Snapshot>, TableError> {
-        let head = self.inner.log.refresh().await?.head;
-        let snapshot =
-            history::as_of_version(&*self.inner.store, &self.inner.root, &head, version).await?;
-        Ok(Arc::new(snapshot))
     }
 
     /// An open superfile of a snapshot; opening it costs one round of reads, once.
@@ -214,6 +225,10 @@ impl Table {
 }
 
 impl Inner {
+    pub(crate) fn current_snapshot(&self) -> Arc<Snapshot> {
+        self.current.lock().expect("no panic while held").snapshot.clone()
+    }
+
     pub(crate) fn path(&self, name: &str) -> String {
         format!("{}/{name}", self.root)
     }
@@ -223,6 +238,9 @@ impl Inner {
     }
 
     pub(crate) async fn file(&self, entry: &Entry) -> Result<Arc<Superfile>, TableError> {
+        if let Some(built) = &entry.built {
+            return Ok(fresh::FreshFile::of(built)?.file.clone());
+        }
         let id = entry.summary.id;
         if let Some(file) = self.files.get(&id).await {
             return Ok(file);

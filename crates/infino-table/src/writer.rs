@@ -1,55 +1,89 @@
 //! Work staged for one commit.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::array::{ArrayRef, Decimal128Array, RecordBatch};
+use arrow::compute;
 use arrow::datatypes::SchemaRef;
-use infino_format::RowId;
-use infino_format::record::Operation;
 use infino_format::schema::TableSchema;
-use infino_format::summary::SuperfileSummary;
+use infino_format::{KeyDigest, RowId};
 use infino_manifest::Snapshot;
-use infino_wal::{Change, Committed};
+use infino_superfile::KeyEncoder;
 
 use crate::ingest::{build, check};
-use crate::{Table, TableError};
+use crate::mutate::MergeSpec;
+use crate::mutate::stage::{Appended, Lane, Staged, Step};
+pub(crate) use crate::publish::publish;
+use crate::{RowFilter, Table, TableError, mutate};
 
-/// Stages rows and publishes all of them in one commit.
+/// Stages appends, inserts, deletes, updates and upserts, and publishes all of them in one commit.
 ///
-/// Rows are held in memory until [`TableOptions::buffer_bytes`](crate::TableOptions::buffer_bytes), then built into
-/// superfiles in storage; nothing is visible to anybody before [`Writer::commit`]. Dropping a writer drops what it staged;
-/// the files it may have put are garbage that `optimize` removes.
+/// They take effect in the order in which they were staged. A predicate sees the table as it is when the commit is made,
+/// less what was staged before it takes out; it does not see rows that are only staged. Keys are looked up among both.
+///
+/// Appended rows are held in memory until [`TableOptions::buffer_bytes`](crate::TableOptions::buffer_bytes), then built
+/// into superfiles in storage, other rows until the commit; nothing is visible to anybody before [`Writer::commit`].
+/// Dropping a writer drops what it staged; the files it may have put are garbage that `optimize` removes.
 #[derive(Debug)]
 pub struct Writer {
-    table: Table,
-    /// The schema the staged rows were checked against; fixed by the first append.
-    base: Option<Base>,
-    buffer: Vec<RecordBatch>,
-    buffer_bytes: usize,
-    rows: u64,
-    built: Vec<SuperfileSummary>,
-    token: Option<String>,
+    pub(crate) table: Table,
+    /// What appended rows were checked against; fixed by the first append.
+    pub(crate) base: Option<Base>,
+    pub(crate) appended: Appended,
+    pub(crate) inserted: Lane,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) token: Option<String>,
+    /// What the staged changes were decided on, if they hold of no other version.
+    pub(crate) decided_on: Option<Arc<Snapshot>>,
+    auto_commit_bytes: usize,
+    /// What was committed early.
+    early: Receipt,
 }
 
 #[derive(Debug, Clone)]
-struct Base {
-    snapshot: Arc<Snapshot>,
+pub(crate) struct Base {
+    pub(crate) snapshot: Arc<Snapshot>,
     /// The head's epoch before the first object is put, which gc respects.
-    epoch: u64,
+    pub(crate) epoch: u64,
     user: SchemaRef,
     file: SchemaRef,
 }
 
 /// What a commit did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Receipt {
     /// The version of the table that shows it; the version before if there was nothing to commit.
     pub version: u64,
-    /// Rows added.
+    /// Rows that came in, those in the place of others included.
     pub rows: u64,
     /// Superfiles added.
     pub superfiles: usize,
+    /// Rows given that came in beside those that were there.
+    pub inserted: u64,
+    /// Rows given that took the place of others.
+    pub updated: u64,
+    /// Rows taken out.
+    pub deleted: u64,
+    /// Rows given that changed nothing.
+    pub unchanged: u64,
+    /// Whether the writer's token was committed before, and nothing now.
+    pub replayed: bool,
+}
+
+impl Receipt {
+    /// Both, the later one's version.
+    fn and(self, later: Self) -> Self {
+        Self {
+            version: later.version.max(self.version),
+            rows: self.rows + later.rows,
+            superfiles: self.superfiles + later.superfiles,
+            inserted: self.inserted + later.inserted,
+            updated: self.updated + later.updated,
+            deleted: self.deleted + later.deleted,
+            unchanged: self.unchanged + later.unchanged,
+            replayed: self.replayed || later.replayed,
+        }
+    }
 }
 
 impl Writer {
@@ -57,11 +91,13 @@ impl Writer {
         Self {
             table,
             base: None,
-            buffer: Vec::new(),
-            buffer_bytes: 0,
-            rows: 0,
-            built: Vec::new(),
+            appended: Appended::default(),
+            inserted: Lane::default(),
+            steps: Vec::new(),
             token: None,
+            decided_on: None,
+            auto_commit_bytes: 0,
+            early: Receipt::default(),
         }
     }
 
@@ -73,62 +109,139 @@ impl Writer {
         self
     }
 
-    /// Stages the rows of `batch`.
+    /// Binds the commit to `snapshot`: predicates are resolved on it, and if another writer changed the rows since, the
+    /// commit is a conflict.
+    #[must_use]
+    pub(crate) fn decided_on(mut self, snapshot: Arc<Snapshot>) -> Self {
+        self.decided_on = Some(snapshot);
+        self
+    }
+
+    /// Commits what is staged whenever the rows appended since the last commit take this many bytes in memory; 0 for
+    /// never. A writer with a token commits once, whatever this says.
+    #[must_use]
+    pub fn auto_commit_bytes(mut self, bytes: usize) -> Self {
+        self.auto_commit_bytes = bytes;
+        self
+    }
+
+    /// Stages the rows of `batch` as new rows.
     ///
     /// # Errors
     /// `Invalid` naming the column that does not fit; the writer keeps what was staged before. Storage and build errors if
-    /// the buffer was full and had to be built.
+    /// the buffer was full and had to be built, or was committed.
     pub async fn append(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
         let base = self.base().await?;
         let batch = check::conform(&base.user, &base.snapshot.schema.indexes, batch)?;
+        let keys = keys_of(&base.snapshot.schema, &batch)?;
         if batch.num_rows() == 0 {
             return Ok(());
         }
         // Before the batch is taken: if this fails, or is cancelled, what was staged is staged still and the batch is not.
-        if self.buffer_bytes >= self.table.inner.options.buffer_bytes {
+        if self.appended.buffer_bytes >= self.table.inner.options.buffer_bytes {
             self.build().await?;
+        }
+        if let Some(keys) = keys {
+            let bounds = bounds_of(&base.snapshot.schema, &batch)?;
+            self.steps.push(Step::Append { first: self.appended.rows(), keys, bounds });
         }
         for (first, offset, len) in self.number(batch.num_rows()) {
             let part = with_ids(&base.file, &batch.slice(offset, len), consecutive(first, len))?;
-            self.buffer_bytes += part.get_array_memory_size().min(slice_bytes(&part));
-            self.buffer.push(part);
+            self.appended.push(part, first);
         }
-        self.rows += batch.num_rows() as u64;
+        if self.auto_commit_bytes > 0
+            && self.token.is_none()
+            && self.appended.bytes >= self.auto_commit_bytes
+        {
+            let receipt = mutate::commit::run(self).await?;
+            self.early = self.early.and(receipt);
+        }
         Ok(())
     }
 
-    /// Rows staged.
+    /// Stages the rows of `batch` as new rows that ride in the log, so that the commit puts no superfile for them; for a
+    /// few rows at a time. They are searchable as soon as others, and sealed into superfiles later.
+    ///
+    /// # Errors
+    /// `Invalid` naming the column that does not fit; the writer keeps what was staged before.
+    pub async fn insert(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        let staged = self.stage(batch).await?;
+        self.steps.push(Step::Insert { first: self.inserted.rows, rows: staged.rows.num_rows() });
+        self.inserted.push(staged);
+        Ok(())
+    }
+
+    /// Stages taking out every row that `filter` matches.
+    pub fn delete(&mut self, filter: Arc<dyn RowFilter>) {
+        self.steps.push(Step::Delete(filter));
+    }
+
+    /// Stages replacing every row that `filter` matches by a row of `rows`, one to one: the matched rows in the order of
+    /// their ids take the rows given, first to first. That they are as many is checked at the commit.
+    ///
+    /// # Errors
+    /// `Invalid` naming the column that does not fit; the writer keeps what was staged before.
+    pub async fn update(
+        &mut self,
+        filter: Arc<dyn RowFilter>,
+        rows: &RecordBatch,
+    ) -> Result<(), TableError> {
+        let rows = self.stage(rows).await?;
+        self.steps.push(Step::Update { filter, rows });
+        Ok(())
+    }
+
+    /// Stages the rows of `batch` to take the place of the rows with their keys, or to come in where there is none. Of
+    /// several with one key the last wins.
+    ///
+    /// # Errors
+    /// `Invalid` if the table has no key, or naming the column that does not fit.
+    pub async fn upsert(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        self.merge_insert(batch, MergeSpec::default()).await
+    }
+
+    /// Stages a merge of the rows of `batch` by key, one after another: what becomes of a row depends on whether a row
+    /// with its key is there then.
+    ///
+    /// # Errors
+    /// As [`Writer::upsert`].
+    pub async fn merge_insert(
+        &mut self,
+        batch: &RecordBatch,
+        spec: MergeSpec,
+    ) -> Result<(), TableError> {
+        let rows = self.stage(batch).await?;
+        if rows.keys.is_none() {
+            return Err(TableError::invalid(
+                "the table has no key to match rows by; name its columns when the table is created",
+            ));
+        }
+        self.steps.push(Step::Merge { rows, spec });
+        Ok(())
+    }
+
+    /// Rows staged by appends and inserts.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.appended.rows() + self.inserted.rows
     }
 
     /// Makes everything staged durable and visible, at once.
     ///
+    /// If other writers changed the rows or took the keys that this rests on, they are looked up again and the commit is
+    /// made on top of theirs. Where storage gives no clear answer, what became of the commit is asked for before this
+    /// returns.
+    ///
     /// # Errors
-    /// `Commit` with the outcome told apart: a conflict (nothing happened), unknown (resolve it by its id), or storage;
-    /// build errors before anything was published.
+    /// `DuplicateKey`, `RowCount` and `Invalid` if what was staged does not fit the rows found; `Contention` if it kept
+    /// losing; `Wal` with the outcome told apart: a conflict (nothing happened), unknown (resolve it by its id), or
+    /// storage; build errors before anything was published.
     pub async fn commit(mut self) -> Result<Receipt, TableError> {
-        self.build().await?;
-        let version = self.table.snapshot().version;
-        if self.built.is_empty() {
-            return Ok(Receipt { version, rows: 0, superfiles: 0 });
-        }
-        let base = self.base().await?;
-        let superfiles = self.built.len();
-        let mut change = Change::new(Operation::Append, base.snapshot.version, base.epoch);
-        change.token = self.token.take();
-        for summary in self.built.drain(..) {
-            change = change.add(summary);
-        }
-        let committed = publish(&self.table, change).await?;
-        match committed.replayed {
-            false => Ok(Receipt { version: committed.version, rows: self.rows, superfiles }),
-            true => Ok(Receipt { version: committed.version, rows: 0, superfiles: 0 }),
-        }
+        let receipt = mutate::commit::run(&mut self).await?;
+        Ok(self.early.and(receipt))
     }
 
     /// Read from storage: a handle that has been idle for long may hold a head too old to commit against.
-    async fn base(&mut self) -> Result<Base, TableError> {
+    pub(crate) async fn base(&mut self) -> Result<Base, TableError> {
         if let Some(base) = &self.base {
             return Ok(base.clone());
         }
@@ -140,13 +253,28 @@ impl Writer {
             file: infino_superfile::file_schema(&snapshot.schema)?,
             snapshot,
         };
-        Ok(self.base.insert(base).clone())
+        self.base = Some(base.clone());
+        Ok(base)
     }
 
-    /// Runs of ids for `rows` rows: first id, first row, rows.
+    /// The rows of `batch`, checked, and what they are called if they turn out to be new.
+    async fn stage(&self, batch: &RecordBatch) -> Result<Staged, TableError> {
+        let rows = self.table.conform(batch).await?;
+        let schema = &self.table.snapshot().schema;
+        // Only the rows themselves: the caller's batch may be a slice of something much larger.
+        let rows = compute::concat_batches(&rows.schema(), [&rows])?;
+        let runs = self.table.inner.mint.run(rows.num_rows() as u64);
+        let ids = runs
+            .into_iter()
+            .flat_map(|(first, len)| (0..u128::from(len)).map(move |i| RowId(first.0 + i)));
+        let ids = ids.collect();
+        Ok(Staged { keys: keys_of(schema, &rows)?, bounds: bounds_of(schema, &rows)?, rows, ids })
+    }
+
+    /// Ids for `rows` rows: of each run its first id, where it begins in the batch, how long it is.
     fn number(&self, rows: usize) -> Vec<(RowId, usize, usize)> {
-        let mut at = 0;
         let runs = self.table.inner.mint.run(rows as u64);
+        let mut at = 0;
         runs.into_iter()
             .map(|(first, len)| {
                 let run = (first, at, len as usize);
@@ -156,34 +284,44 @@ impl Writer {
             .collect()
     }
 
-    async fn build(&mut self) -> Result<(), TableError> {
-        if self.buffer.is_empty() {
+    /// Builds what is appended and not built yet.
+    pub(crate) async fn build(&mut self) -> Result<(), TableError> {
+        if self.appended.buffer.is_empty() {
             return Ok(());
         }
         let base = self.base().await?;
         let schema: &Arc<TableSchema> = &base.snapshot.schema;
-        let built = build::shards(&self.table.inner, schema, &self.buffer).await?;
-        self.buffer.clear();
-        self.buffer_bytes = 0;
-        self.built.extend(built);
+        let built = build::shards(&self.table.inner, schema, &self.appended.buffer).await?;
+        self.appended.built(built);
         Ok(())
+    }
+
+    /// Forgets what was committed.
+    pub(crate) fn clear(&mut self) {
+        self.base = None;
+        self.appended = Appended::default();
+        self.inserted = Lane::default();
+        self.steps.clear();
     }
 }
 
-/// Commits `change` and makes its snapshot current.
-pub(crate) async fn publish(table: &Table, change: Change) -> Result<Committed, TableError> {
-    let started = Instant::now();
-    let committed = table.inner.log.commit(change).await?;
-    let known = table.snapshot();
-    if committed.head.version > known.version {
-        match known.advance(&*table.inner.store, &table.inner.root, &committed.head).await {
-            Ok(next) => drop(table.inner.publish(Arc::new(next), started)),
-            // The commit is durable, so this is no error of it; the next pin reads the head again.
-            Err(error) => tracing::warn!(%error, "reading the version just committed failed"),
-        }
+/// The keys of the rows of `batch`; `None` if the table has no key.
+pub(crate) fn keys_of(
+    schema: &TableSchema,
+    batch: &RecordBatch,
+) -> Result<Option<Vec<KeyDigest>>, TableError> {
+    let encoder = KeyEncoder::of(schema, &batch.schema())?;
+    Ok(encoder.map(|encoder| encoder.digests(batch)).transpose()?)
+}
+
+fn bounds_of(
+    schema: &TableSchema,
+    batch: &RecordBatch,
+) -> Result<Vec<infino_format::summary::ColumnStats>, TableError> {
+    match KeyEncoder::of(schema, &batch.schema())? {
+        Some(encoder) => mutate::keys::bounds(schema, &encoder, batch),
+        None => Ok(Vec::new()),
     }
-    table.checkpoint_if_due().await;
-    Ok(committed)
 }
 
 /// `batch` with `ids` as its first column.
@@ -207,6 +345,6 @@ fn consecutive(first: RowId, len: usize) -> ArrayRef {
 }
 
 /// Bytes of the rows themselves; a slice keeps the buffers of the whole alive but will be built without them.
-fn slice_bytes(batch: &RecordBatch) -> usize {
+pub(crate) fn slice_bytes(batch: &RecordBatch) -> usize {
     batch.columns().iter().map(|column| column.to_data().get_slice_memory_size().unwrap_or(0)).sum()
 }

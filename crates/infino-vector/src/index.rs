@@ -11,12 +11,15 @@ use infino_format::{DocId, DocSet, FormatError};
 use rayon::prelude::*;
 
 use crate::kernel;
-use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::layout::{Layout, ListBytes, verify_tail};
 use crate::mmap;
 use crate::positions::Positions;
 use crate::rotation::Rotation;
 use crate::search::{self, Search};
 use crate::{Neighbor, SearchCounts, SearchParams, VectorError};
+
+/// Bytes of a list that are on their way from memory while the one before it is scanned; what follows comes by itself.
+const LIST_AHEAD: usize = 2048;
 
 /// An immutable index of vectors; clones share everything.
 ///
@@ -222,20 +225,28 @@ impl Resident {
     }
 
     pub(crate) fn payload(&self, layout: &Layout, position: u32) -> Result<&[u8], FormatError> {
-        let group = position / GROUP_ROWS;
+        let (group, i) = (position / layout.group_rows(), position % layout.group_rows());
         let bytes = self.slice(layout.group_range(group));
         if !self.groups.get(group as usize) {
             verify_tail("vector payload", bytes)?;
             self.groups.set(group as usize);
         }
-        Ok(&bytes[(position % GROUP_ROWS) as usize * layout.stride()..][..layout.stride()])
+        Ok(&bytes[i as usize * layout.stride()..][..layout.stride()])
     }
 
     /// Starts to bring the payload of a row near.
     pub(crate) fn prefetch(&self, layout: &Layout, position: u32) {
-        let group = layout.group_range(position / GROUP_ROWS).start as usize;
-        let at = group + (position % GROUP_ROWS) as usize * layout.stride();
+        let (group, i) = (position / layout.group_rows(), position % layout.group_rows());
+        let at = layout.group_range(group).start as usize + i as usize * layout.stride();
         kernel::prefetch(&self.section[at..at + layout.stride()]);
+    }
+
+    /// Starts to bring the beginning of a list near, and its centroid.
+    pub(crate) fn prefetch_list(&self, layout: &Layout, id: usize) {
+        let range = layout.list_range(id);
+        let (start, end) = (range.start as usize, range.end as usize);
+        kernel::prefetch(&self.section[start..end.min(start + LIST_AHEAD)]);
+        kernel::prefetch(layout.centroid_bytes(id));
     }
 
     /// Where row `doc` stands in list order, if it has a vector.

@@ -5,18 +5,22 @@
 //! | open-time: header, calibration, directory, centroids | all of it |
 //! | codes: per list its blocks and row numbers | a list |
 //! | positions: per row number its place in list order | [`crate::positions::GROUP_DOCS`] entries |
-//! | payload: per row what reranks it, in list order | [`GROUP_ROWS`] rows |
+//! | payload: per row what reranks it, in list order | [`Layout::group_rows`] rows |
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 use infino_format::cursor::Cursor;
 use infino_format::schema::{Metric, RerankCodec};
 use infino_format::{DocId, FormatError, checksum};
 
+use crate::extended::BITS_MAX;
 use crate::kernel::BLOCK_ROWS;
+use crate::payload::Payload;
 use crate::positions::Positions;
 use crate::rabitq;
+use crate::search::coarse::Coarse;
 use crate::spec::{DIM_MAX, DIM_MIN, LISTS_MAX};
 
 pub(crate) const VERSION: u16 = 1;
@@ -24,8 +28,6 @@ pub(crate) const MAGIC: &[u8; 4] = b"IVEC";
 const WHAT: &str = "vector index";
 const HEADER_LEN: usize = 48;
 const ENTRY_LEN: usize = 24;
-/// Rows of payload under one checksum.
-pub(crate) const GROUP_ROWS: u32 = 4;
 /// A tail block is as wide as its rows, rounded up to this.
 const TAIL_ROWS: usize = 8;
 
@@ -36,6 +38,13 @@ pub(crate) const CALIBRATED_RECALL: [f32; 7] = [0.8, 0.9, 0.95, 0.98, 0.99, 0.99
 
 /// Lists to visit, for each of [`CALIBRATED_K`] and each of [`CALIBRATED_RECALL`].
 pub(crate) type Calibration = [[u32; CALIBRATED_RECALL.len()]; CALIBRATED_K.len()];
+
+/// The row of [`Patience`] for filters.
+pub(crate) const FILTERED: usize = 2;
+
+/// How long a search goes on without finding nearer rows, for 10 neighbours, for 100, and for 10 of a tenth of the rows,
+/// and each of [`CALIBRATED_RECALL`]; see [`crate::search::stop`].
+pub(crate) type Patience = [[f32; CALIBRATED_RECALL.len()]; CALIBRATED_K.len()];
 
 /// How lists are ordered for a query; see [`crate::search::route`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,6 +58,8 @@ pub(crate) struct ProbeOrder {
 pub(crate) struct Header {
     pub(crate) metric: Metric,
     pub(crate) rerank: RerankCodec,
+    /// Bits a dimension beside the sign, if `rerank` keeps nothing else.
+    pub(crate) extra_bits: u8,
     pub(crate) dim: usize,
     pub(crate) rows: u32,
     /// One past the greatest row number.
@@ -57,6 +68,13 @@ pub(crate) struct Header {
     pub(crate) target_recall: f32,
     pub(crate) order: ProbeOrder,
     pub(crate) calibration: Calibration,
+    pub(crate) patience: Patience,
+}
+
+impl Header {
+    pub(crate) fn payload(&self) -> Payload {
+        Payload::of(self.metric, self.rerank, self.extra_bits)
+    }
 }
 
 /// One list as the directory holds it, and where that puts it.
@@ -92,6 +110,8 @@ pub(crate) struct Layout {
     pub(crate) positions: Option<Positions>,
     pub(crate) payload_at: u64,
     pub(crate) section_len: u64,
+    /// Codes of the centroids, once a search has needed them. Not stored.
+    pub(crate) coarse: OnceLock<Coarse>,
 }
 
 impl Layout {
@@ -104,9 +124,11 @@ impl Layout {
             at += list_len(list.rows, header.dim) as u64;
             first += list.rows;
         }
-        let positions = Positions::new(at, header.rows, header.doc_end);
+        let stride = header.payload().stride(header.dim);
+        let positions = Positions::new(at, header.rows, header.doc_end)
+            .filter(|_| header.payload().stands_alone());
         let payload_at = at + positions.map_or(0, |positions| positions.len());
-        let payload_len = payload_len(header.rows, payload_stride(header.rerank, header.dim));
+        let payload_len = payload_len(header.rows, stride, header.payload().group_rows());
         let section_len = payload_at + payload_len;
         Self {
             header,
@@ -117,6 +139,7 @@ impl Layout {
             positions,
             payload_at,
             section_len,
+            coarse: OnceLock::new(),
         }
     }
 
@@ -153,26 +176,45 @@ impl Layout {
         checksum::verify(WHAT, body, u32::from_le_bytes(stored.try_into().expect("4 bytes")))?;
         let header = Header {
             metric: Metric::from_code(metric)
-                .filter(|&metric| metric != Metric::Hamming)
                 .ok_or_else(|| FormatError::invalid(WHAT, format!("metric {metric}")))?,
-            rerank: rerank_from_code(rerank)?,
+            rerank: RerankCodec::from_code(rerank)
+                .ok_or_else(|| FormatError::invalid(WHAT, format!("rerank codec {rerank}")))?,
             dim,
             rows: cursor.u32()?,
             doc_end: cursor.u32()?,
             seed: cursor.u64()?,
             target_recall: cursor.f32()?,
             order: ProbeOrder { mean: cursor.f32()?, spread: cursor.f32()? },
-            calibration: {
-                if cursor.u32()? != 0 {
+            extra_bits: {
+                let bits = cursor.u8()?;
+                if bits > BITS_MAX || cursor.take(3)? != [0; 3] {
                     return Err(FormatError::invalid(WHAT, "a reserved field is not zero"));
                 }
+                bits
+            },
+            calibration: {
                 let mut calibration = Calibration::default();
                 for nprobe in calibration.iter_mut().flatten() {
                     *nprobe = cursor.u32()?;
                 }
                 calibration
             },
+            patience: {
+                let mut patience = Patience::default();
+                for patience in patience.iter_mut().flatten() {
+                    *patience = cursor.f32()?;
+                    if !(patience.is_finite() && *patience >= 0.0) {
+                        return Err(FormatError::invalid(WHAT, format!("patience {patience}")));
+                    }
+                }
+                patience
+            },
         };
+        let dim_fits = header.metric != Metric::Hamming || dim.is_multiple_of(8);
+        if !dim_fits || (header.extra_bits > 0 && header.rerank != RerankCodec::None) {
+            let problem = format!("{:?} of {dim} dimensions, {:?}", header.metric, header.rerank);
+            return Err(FormatError::invalid(WHAT, problem));
+        }
         let lists =
             (0..nlist).map(|_| ListEntry::decode(&mut cursor)).collect::<Result<Vec<_>, _>>()?;
         let rows: u64 = lists.iter().map(|list| u64::from(list.rows)).sum();
@@ -201,9 +243,12 @@ impl Layout {
         for x in [header.target_recall, header.order.mean, header.order.spread] {
             out.extend_from_slice(&x.to_le_bytes());
         }
-        out.extend_from_slice(&[0; 4]);
+        out.extend([header.extra_bits, 0, 0, 0]);
         for nprobe in header.calibration.iter().flatten() {
             out.extend_from_slice(&nprobe.to_le_bytes());
+        }
+        for patience in header.patience.iter().flatten() {
+            out.extend_from_slice(&patience.to_le_bytes());
         }
         for list in &self.lists {
             out.extend_from_slice(&list.rows.to_le_bytes());
@@ -225,18 +270,24 @@ impl Layout {
 
     /// Bytes of a row's payload.
     pub(crate) fn stride(&self) -> usize {
-        payload_stride(self.header.rerank, self.header.dim)
+        self.header.payload().stride(self.header.dim)
+    }
+
+    /// Rows of payload under one checksum.
+    pub(crate) fn group_rows(&self) -> u32 {
+        self.header.payload().group_rows()
     }
 
     /// Groups of payload.
     pub(crate) fn groups(&self) -> u32 {
-        self.header.rows.div_ceil(GROUP_ROWS)
+        self.header.rows.div_ceil(self.group_rows())
     }
 
     /// The bytes of payload group `group` in the section, checksum included.
     pub(crate) fn group_range(&self, group: u32) -> Range<u64> {
-        let rows = (self.header.rows - group * GROUP_ROWS).min(GROUP_ROWS);
-        let whole = u64::from(GROUP_ROWS) * self.stride() as u64 + 4;
+        let all = self.group_rows();
+        let rows = (self.header.rows - group * all).min(all);
+        let whole = u64::from(all) * self.stride() as u64 + 4;
         let start = self.payload_at + u64::from(group) * whole;
         start..start + u64::from(rows) * self.stride() as u64 + 4
     }
@@ -355,26 +406,8 @@ pub(crate) fn block_width(rows: usize) -> usize {
     rows.next_multiple_of(TAIL_ROWS)
 }
 
-/// Bytes of a row's payload under `codec`.
-pub(crate) fn payload_stride(codec: RerankCodec, dim: usize) -> usize {
-    match codec {
-        RerankCodec::None => 0,
-        RerankCodec::Sq8Residual => 2 * dim,
-        RerankCodec::F32 => 4 * dim,
-    }
-}
-
-fn rerank_from_code(code: u8) -> Result<RerankCodec, FormatError> {
-    match code {
-        0 => Ok(RerankCodec::None),
-        1 => Ok(RerankCodec::Sq8Residual),
-        2 => Ok(RerankCodec::F32),
-        other => Err(FormatError::invalid(WHAT, format!("rerank codec {other}"))),
-    }
-}
-
 fn open_len(nlist: usize, dim: usize) -> u64 {
-    let calibration = 4 * CALIBRATED_K.len() * CALIBRATED_RECALL.len();
+    let calibration = 8 * CALIBRATED_K.len() * CALIBRATED_RECALL.len();
     (HEADER_LEN + calibration + nlist * (ENTRY_LEN + dim) + 4) as u64
 }
 
@@ -385,9 +418,9 @@ fn list_len(rows: u32, dim: usize) -> usize {
     room * (rabitq::code_len(dim) + 8) + 4 * rows + 4
 }
 
-fn payload_len(rows: u32, stride: usize) -> u64 {
+fn payload_len(rows: u32, stride: usize, group_rows: u32) -> u64 {
     if stride == 0 {
         return 0;
     }
-    u64::from(rows) * stride as u64 + 4 * u64::from(rows.div_ceil(GROUP_ROWS))
+    u64::from(rows) * stride as u64 + 4 * u64::from(rows.div_ceil(group_rows))
 }

@@ -28,11 +28,13 @@
 
 mod builder;
 mod error;
+mod extended;
 mod index;
 mod kernel;
 mod kmeans;
 mod layout;
 mod mmap;
+mod payload;
 mod positions;
 mod rabitq;
 mod random;
@@ -42,6 +44,7 @@ mod spec;
 mod sq8;
 #[cfg(test)]
 mod tests;
+mod vector;
 
 pub use builder::{Built, IvfBuilder};
 pub use error::VectorError;
@@ -49,3 +52,4 @@ pub use index::IvfIndex;
 pub use search::Search;
 pub use search::check_vector;
 pub use spec::{BuildOptions, IvfSpec, Neighbor, SearchCounts, SearchParams};
+pub use vector::Vector;

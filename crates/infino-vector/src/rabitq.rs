@@ -96,7 +96,7 @@ impl QueryCode {
         for (entries, four) in table.chunks_exact_mut(16).zip(query.chunks(4)) {
             let mut agree = [[0u8; 2]; 4];
             for (pair, &x) in agree.iter_mut().zip(four) {
-                let u = (x * scale).abs().round() as u8;
+                let u = ((x * scale).abs() + 0.5) as u8;
                 total += i32::from(u);
                 pair[usize::from(x >= 0.0)] = u;
             }

@@ -6,6 +6,8 @@ use infino_format::DocId;
 use infino_format::schema::{Metric, RerankCodec, VectorIndex};
 
 use crate::VectorError;
+use crate::extended::BITS_MAX;
+use crate::payload::Payload;
 
 /// The least dimension of a vector.
 pub(crate) const DIM_MIN: usize = 16;
@@ -27,12 +29,16 @@ pub(crate) fn bound(recall: f32) -> f32 {
 /// What an index is: fixed when it is built, stored with it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IvfSpec {
-    /// Floats a vector, 16 to 4096.
+    /// Coordinates of a vector, 16 to 4096; a multiple of 8 under Hamming distance.
     pub dim: usize,
     /// What near means.
     pub metric: Metric,
-    /// What is kept of each vector to rerank candidates with.
+    /// What is kept of each vector to rerank candidates with. Under Hamming distance, whatever it is but
+    /// [`RerankCodec::None`], the bits themselves are.
     pub rerank: RerankCodec,
+    /// Bits a dimension, at most 7, that codes have beside their first, with [`RerankCodec::None`] alone (extended RaBitQ):
+    /// 3 find some 95 % of the neighbours at a quarter of the default's size, 5 some 98 %.
+    pub extra_bits: u8,
     /// Recall@10 that a search without settings of its own is to reach, 0 to 1.
     pub target_recall: f32,
     /// What every random choice of the build derives from.
@@ -48,10 +54,15 @@ impl IvfSpec {
             dim,
             metric,
             rerank: RerankCodec::Sq8Residual,
+            extra_bits: 0,
             target_recall: 0.95,
             seed: 0x1f1_0000,
             nlist: None,
         }
+    }
+
+    pub(crate) fn payload(&self) -> Payload {
+        Payload::of(self.metric, self.rerank, self.extra_bits)
     }
 
     pub(crate) fn check(&self) -> Result<(), VectorError> {
@@ -61,9 +72,19 @@ impl IvfSpec {
                 self.dim
             )));
         }
-        if self.metric == Metric::Hamming {
+        if self.metric == Metric::Hamming && !self.dim.is_multiple_of(8) {
+            let dim = self.dim;
+            return Err(VectorError::spec(format!(
+                "{dim} bits are not whole bytes; pad them with zeros"
+            )));
+        }
+        if self.extra_bits > BITS_MAX {
+            let bits = self.extra_bits;
+            return Err(VectorError::spec(format!("{bits} extra bits are more than {BITS_MAX}")));
+        }
+        if self.extra_bits > 0 && self.rerank != RerankCodec::None {
             return Err(VectorError::spec(
-                "Hamming distance is between bits; use L2, cosine or inner product for floats",
+                "extra bits take the place of a rerank payload; use one of the two",
             ));
         }
         if !(0.0..=1.0).contains(&self.target_recall) {
@@ -120,7 +141,7 @@ pub struct SearchParams {
     pub target_recall: Option<f32>,
     /// Whether to score every row by its rerank payload, and none by its code. With [`RerankCodec::F32`] the answer is
     /// exact; with [`RerankCodec::Sq8Residual`] it is exact for the vectors as stored, 16 bits a dimension; with
-    /// [`RerankCodec::None`] every row is scored by its code.
+    /// [`RerankCodec::None`] every row is scored by its code, and the most promising by their extra bits.
     pub exact: bool,
     /// The greatest distance of a neighbour, in the metric of the index; those farther are left out, so fewer than `k` may
     /// come.
@@ -162,7 +183,8 @@ impl SearchParams {
 pub struct Neighbor {
     /// The row.
     pub doc: DocId,
-    /// How far it is, in the metric of the index: squared Euclidean, 1 − cosine, or negative inner product.
+    /// How far it is, in the metric of the index: squared Euclidean, 1 − cosine, negative inner product,
+    /// or bits that differ.
     pub distance: f32,
 }
 

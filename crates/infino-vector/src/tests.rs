@@ -7,11 +7,30 @@ use infino_format::{DocSet, Fetch, Step};
 
 use crate::random::SplitMix64;
 use crate::{
-    BuildOptions, Built, IvfBuilder, IvfIndex, IvfSpec, Neighbor, SearchParams, VectorError,
+    BuildOptions, Built, IvfBuilder, IvfIndex, IvfSpec, Neighbor, SearchParams, Vector, VectorError,
 };
 
 const METRICS: [Metric; 3] = [Metric::L2, Metric::Cosine, Metric::InnerProduct];
 const CODECS: [RerankCodec; 3] = [RerankCodec::None, RerankCodec::Sq8Residual, RerankCodec::F32];
+
+/// A spec of each kind of section.
+fn specs(dim: usize) -> Vec<IvfSpec> {
+    let mut specs: Vec<_> = CODECS.map(|rerank| spec(dim, Metric::L2, rerank)).into();
+    for metric in METRICS {
+        specs.push(IvfSpec { extra_bits: 3, ..spec(dim, metric, RerankCodec::None) });
+    }
+    specs.push(spec(dim, Metric::Hamming, RerankCodec::Sq8Residual));
+    specs
+}
+
+/// Vectors for a metric: those under Hamming distance are bits.
+fn vectors(metric: Metric, rows: &[Vec<f32>]) -> Vec<Vec<f32>> {
+    let bit = |x: &f32| f32::from(u8::from(*x > 1.0));
+    match metric {
+        Metric::Hamming => rows.iter().map(|row| row.iter().map(bit).collect()).collect(),
+        _ => rows.to_vec(),
+    }
+}
 
 /// Clusters of different sizes and widths, away from the origin.
 fn clustered(rows: usize, dim: usize, seed: u64) -> Vec<Vec<f32>> {
@@ -286,8 +305,17 @@ fn refused_vectors_leave_the_builder_usable() {
 
 #[test]
 fn what_cannot_be_asked_is_refused() {
-    for (dim, metric) in [(15, Metric::L2), (4097, Metric::L2), (64, Metric::Hamming)] {
-        let refused = IvfBuilder::new(IvfSpec::new(dim, metric), BuildOptions::default());
+    for spec in [
+        IvfSpec::new(15, Metric::L2),
+        IvfSpec::new(4097, Metric::L2),
+        IvfSpec::new(63, Metric::Hamming),
+        IvfSpec { nlist: Some(0), ..IvfSpec::new(16, Metric::L2) },
+        IvfSpec { nlist: Some(100_000), ..IvfSpec::new(16, Metric::L2) },
+        IvfSpec { target_recall: f32::NAN, ..IvfSpec::new(16, Metric::L2) },
+        IvfSpec { extra_bits: 2, ..IvfSpec::new(16, Metric::L2) },
+        IvfSpec { extra_bits: 8, ..spec(16, Metric::L2, RerankCodec::None) },
+    ] {
+        let refused = IvfBuilder::new(spec, BuildOptions::default());
         assert!(matches!(refused, Err(VectorError::Spec { .. })));
     }
     let (section, built) =
@@ -342,9 +370,9 @@ fn a_search_over_ranges_takes_two_rounds() {
 
 #[test]
 fn every_flipped_byte_is_an_error_or_the_same_answer() {
-    for rerank in CODECS {
-        let rows = clustered(90, 16, 9);
-        let spec = IvfSpec { nlist: Some(3), ..spec(16, Metric::L2, rerank) };
+    for spec in specs(16) {
+        let rows = vectors(spec.metric, &clustered(90, 16, 9));
+        let spec = IvfSpec { nlist: Some(3), ..spec };
         let section = build(spec, BuildOptions::default(), &rows).0;
         let probe = SearchParams { k: 5, nprobe: Some(2), ..Default::default() };
         let exact = SearchParams { k: 5, exact: true, ..Default::default() };
@@ -428,4 +456,83 @@ fn scratch_space_that_fails_is_named() {
     let mut builder = IvfBuilder::new(IvfSpec::new(16, Metric::L2), options).unwrap();
     let refused = builder.push(0, &[1.0; 16]);
     assert!(matches!(refused, Err(VectorError::Scratch { path, .. }) if path == file.path()));
+}
+
+#[test]
+fn extra_bits_find_most_neighbours() {
+    let rows = clustered(6000, 96, 13);
+    let queries = clustered(6060, 96, 13).split_off(6000);
+    for metric in METRICS {
+        let mut last = 0.0;
+        for extra_bits in [0, 3, 6] {
+            let spec = IvfSpec { extra_bits, ..spec(96, metric, RerankCodec::None) };
+            let section: Bytes = build(spec, BuildOptions::default(), &rows).0.into();
+            let index = IvfIndex::resident(section.clone()).unwrap();
+            let mean = queries
+                .iter()
+                .map(|query| {
+                    let hits = search(&index, query, &SearchParams::default(), None, &section);
+                    recall(&hits, &brute_force(metric, &rows, query, 10, None))
+                })
+                .sum::<f64>()
+                / queries.len() as f64;
+            assert!(mean > last, "recall {mean} after {last}, {metric:?} {extra_bits} extra bits");
+            last = mean;
+            if extra_bits == 3 {
+                assert!(mean > 0.9, "recall {mean}, {metric:?}");
+                let filler = (rows.len() * (96 / 2 + 24)) as u64 + 20_000;
+                assert!(index.section_len() < filler, "{} bytes", index.section_len());
+            }
+        }
+        assert!(last > 0.95, "recall {last}, {metric:?}");
+    }
+}
+
+#[test]
+fn bits_are_as_near_as_few_of_them_differ() {
+    let rows = vectors(Metric::Hamming, &clustered(3000, 128, 14));
+    let spec = IvfSpec::new(128, Metric::Hamming);
+    let (section, _) = build(spec.clone(), BuildOptions::default(), &rows);
+    let mut packed = IvfBuilder::new(spec, BuildOptions::default()).unwrap();
+    for (i, row) in rows.iter().enumerate() {
+        let mut bits = Vec::new();
+        crate::payload::encode_bits(row, &mut bits);
+        packed.push_vector(doc(i), Vector::Bits(&bits)).unwrap();
+    }
+    assert!(packed.finish().unwrap().0 == section, "packed or not");
+    let section = Bytes::from(section);
+    let index = IvfIndex::resident(section.clone()).unwrap();
+    let mut found = 0.0;
+    for query in rows.iter().step_by(100) {
+        let truth = brute_force(Metric::L2, &rows, query, 20, None);
+        let exact = SearchParams { k: 20, exact: true, ..Default::default() };
+        assert_eq!(search(&index, query, &exact, None, &section), truth);
+        let hits = search(&index, query, &SearchParams::default(), None, &section);
+        // Distances tie, so that other rows may be as near.
+        let far = truth[9].distance;
+        found += hits.iter().filter(|hit| hit.distance <= far).count() as f64 / 300.0;
+    }
+    assert!(found > 0.9, "recall {found}");
+    let half = vec![0.5; 128];
+    let refused = index.search_resident(&half, &SearchParams::default(), None);
+    assert!(matches!(refused, Err(VectorError::Query { .. })));
+}
+
+#[test]
+fn every_type_of_vector_is_the_same_index() {
+    let rows: Vec<Vec<i8>> = (0..200)
+        .map(|i| (0..16).map(|j| ((i * 31 + j * 17) % 255 - 127) as i8).collect())
+        .collect();
+    let spec = IvfSpec::new(16, Metric::L2);
+    let build = |push: &dyn Fn(&mut IvfBuilder, u32, &[i8])| {
+        let mut builder = IvfBuilder::new(spec.clone(), BuildOptions::default()).unwrap();
+        (0..).zip(&rows).for_each(|(doc, row)| push(&mut builder, doc, row));
+        builder.finish().unwrap().0
+    };
+    let floats = |row: &[i8]| row.iter().map(|&x| f32::from(x)).collect::<Vec<f32>>();
+    let bytes = build(&|builder, doc, row| builder.push_vector(doc, Vector::I8(row)).unwrap());
+    let plain = build(&|builder, doc, row| builder.push(doc, &floats(row)).unwrap());
+    let f32s =
+        build(&|builder, doc, row| builder.push_vector(doc, Vector::F32(&floats(row))).unwrap());
+    assert!(bytes == plain && f32s == plain);
 }

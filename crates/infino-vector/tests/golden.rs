@@ -14,10 +14,19 @@ fn row(i: u32, dim: usize) -> Vec<f32> {
 }
 
 fn section(metric: Metric, rerank: RerankCodec, dim: usize, rows: u32, nlist: u32) -> Vec<u8> {
-    let spec = IvfSpec { rerank, nlist: Some(nlist), seed: 7, ..IvfSpec::new(dim, metric) };
+    section_of(IvfSpec { rerank, ..IvfSpec::new(dim, metric) }, rows, nlist)
+}
+
+fn section_of(spec: IvfSpec, rows: u32, nlist: u32) -> Vec<u8> {
+    let (dim, metric) = (spec.dim, spec.metric);
+    let spec = IvfSpec { nlist: Some(nlist), seed: 7, ..spec };
     let mut builder = IvfBuilder::new(spec, BuildOptions::default()).unwrap();
     for i in 0..rows {
-        builder.push(i * 2, &row(i, dim)).unwrap();
+        let mut row = row(i, dim);
+        if metric == Metric::Hamming {
+            row.iter_mut().for_each(|x| *x = f32::from(u8::from(*x > 0.0)));
+        }
+        builder.push(i * 2, &row).unwrap();
     }
     builder.finish().unwrap().0
 }
@@ -55,6 +64,15 @@ fn golden_checksums() {
             }
         }
     }
+    for extra_bits in [1, 3, 7] {
+        let metric = if extra_bits == 3 { Metric::InnerProduct } else { Metric::L2 };
+        let spec = IvfSpec { extra_bits, rerank: RerankCodec::None, ..IvfSpec::new(50, metric) };
+        let bytes = section_of(spec, 400, 9);
+        let (len, crc) = (bytes.len(), crc32c(&bytes));
+        writeln!(text, "{metric:?} {extra_bits} extra bits 50x400/9: {len} {crc:08x}").unwrap();
+    }
+    let bytes = section_of(IvfSpec::new(64, Metric::Hamming), 400, 9);
+    writeln!(text, "Hamming 64x400/9: {} {:08x}", bytes.len(), crc32c(&bytes)).unwrap();
     check_golden("checksums.txt", &text);
 }
 

@@ -43,6 +43,7 @@ proptest! {
         }),
         metric in metric(),
         rerank in rerank(),
+        extra_bits in prop_oneof![Just(0u8), 1..=7u8],
         nlist in prop::option::of(1u32..20),
         gap in 1u32..4,
         k in 1usize..60,
@@ -50,7 +51,8 @@ proptest! {
         exact: bool,
         filter in prop::option::of(prop::collection::vec(any::<bool>(), 700)),
     ) {
-        let spec = IvfSpec { rerank, nlist, ..IvfSpec::new(query.len(), metric) };
+        let extra_bits = if rerank == RerankCodec::None { extra_bits } else { 0 };
+        let spec = IvfSpec { rerank, extra_bits, nlist, ..IvfSpec::new(query.len(), metric) };
         let mut builder = IvfBuilder::new(spec, BuildOptions::default()).unwrap();
         for (i, row) in rows.iter().enumerate() {
             builder.push(i as u32 * gap, row).unwrap();

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use infino_format::{
-    Action, CommitId, Deletes, DocId, Operation, SuperfileId, SuperfileSummary, TableSchema,
+    Action, CommitId, Deletes, DocId, FreshRows, Operation, Record, SuperfileId, SuperfileSummary,
+    TableSchema,
 };
 use roaring::RoaringBitmap;
 
@@ -34,6 +36,15 @@ pub struct Change {
     pub epoch: u64,
     /// Whether any commit after `read_version` conflicts with it.
     pub exclusive: bool,
+    /// What tells whether a commit took a key that the change rests on being free; `None` if it rests on none.
+    pub keys: Option<Arc<dyn KeyGuard>>,
+}
+
+/// Knows the keys of the rows that a change adds to a table with a key.
+#[async_trait]
+pub trait KeyGuard: fmt::Debug + Send + Sync {
+    /// Whether a row that `winner` adds has one of them; `true` when in doubt. What `winner` names is in storage.
+    async fn clashes(&self, winner: &Record) -> bool;
 }
 
 /// Rows of one superfile that a change kills.
@@ -72,6 +83,7 @@ impl Change {
             read_version,
             epoch,
             exclusive: false,
+            keys: None,
         }
     }
 
@@ -80,6 +92,20 @@ impl Change {
     #[expect(clippy::should_implement_trait, reason = "a change is built by what it does")]
     pub fn add(mut self, summary: SuperfileSummary) -> Self {
         self.actions.push(Action::AddSuperfile(summary));
+        self
+    }
+
+    /// Adds rows that stand in the log.
+    #[must_use]
+    pub fn add_fresh(mut self, rows: FreshRows) -> Self {
+        self.actions.push(Action::AddFresh(rows));
+        self
+    }
+
+    /// Makes every commit that took one of the change's keys a conflict.
+    #[must_use]
+    pub fn guarding(mut self, keys: Arc<dyn KeyGuard>) -> Self {
+        self.keys = Some(keys);
         self
     }
 

@@ -3,7 +3,7 @@
 use infino_format::{Action, Deletes, Head, Record};
 
 use crate::change::Change;
-use crate::conflict::{Conflict, conflict};
+use crate::conflict::{Conflict, brings_keys, conflict};
 use crate::error::WalError;
 use crate::group::{self, Job};
 use crate::log::{Committed, Current, Inner, Log, State};
@@ -207,6 +207,12 @@ impl Inner {
         }
         let corrupt = || WalError::corrupt(&self.head_path);
         conflict(&change, winner, &vectors).map_err(corrupt())??;
+        if let Some(keys) = &change.keys
+            && brings_keys(winner)
+            && keys.clashes(winner).await
+        {
+            return Err(Conflict::KeysTaken { version: winner.version }.into());
+        }
         rebase(change, winner, &vectors).map_err(corrupt())
     }
 

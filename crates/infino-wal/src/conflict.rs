@@ -48,6 +48,12 @@ pub enum Conflict {
         /// The commit.
         version: u64,
     },
+    /// Rows with keys that the change adds came in: look the keys up again.
+    #[error("version {version} added rows with the same keys")]
+    KeysTaken {
+        /// The commit.
+        version: u64,
+    },
     /// The superfile that the change adds is in the table.
     #[error("version {version} added superfile {superfile}")]
     SuperfileAdded {
@@ -80,6 +86,12 @@ pub enum Conflict {
     },
 }
 
+/// Whether `record` brings in keys: a compaction only moves those that are there.
+pub(crate) fn brings_keys(record: &Record) -> bool {
+    let adds = |action: &Action| matches!(action, Action::AddSuperfile(_) | Action::AddFresh(_));
+    record.operation != Operation::Compact && record.actions.iter().any(adds)
+}
+
 /// Whether a commit of this kind puts other rows in place of those it kills.
 fn replaces(operation: Operation) -> bool {
     !matches!(operation, Operation::Delete | Operation::Compact)
@@ -106,7 +118,12 @@ pub fn conflict(
             Action::AddSuperfile(summary) if mine.adds.contains(&summary.id) => {
                 Some(Conflict::SuperfileAdded { superfile: summary.id, version })
             }
-            Action::AddSuperfile(_) => mine.schema.then_some(Conflict::RowsAdded { version }),
+            Action::AddFresh(rows) if mine.adds.contains(&rows.id) => {
+                Some(Conflict::SuperfileAdded { superfile: rows.id, version })
+            }
+            Action::AddSuperfile(_) | Action::AddFresh(_) => {
+                mine.schema.then_some(Conflict::RowsAdded { version })
+            }
             Action::RemoveSuperfile(superfile) => mine
                 .touches(*superfile)
                 .then_some(Conflict::SuperfileRemoved { superfile: *superfile, version }),
@@ -176,6 +193,7 @@ impl<'a> Touched<'a> {
         for action in &change.actions {
             match action {
                 Action::AddSuperfile(summary) => drop(all.adds.insert(summary.id)),
+                Action::AddFresh(rows) => drop(all.adds.insert(rows.id)),
                 Action::RemoveSuperfile(superfile) | Action::SetDeletes { superfile, .. } => {
                     all.touched.insert(*superfile);
                 }

@@ -34,7 +34,7 @@ mod resolve;
 mod swap;
 mod token;
 
-pub use change::{Change, DeadRows, Relocation};
+pub use change::{Change, DeadRows, KeyGuard, Relocation};
 pub use conflict::Conflict;
 pub use error::{CommitError, WalError};
 pub use fence::FenceOptions;

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use infino_format::head::TokenMark;
 use infino_format::{Action, CommitId, Head, Operation, Record, TableId, TableSchema, WriterId};
 use infino_storage::{StorageError, Store, Tag};
 
@@ -239,6 +240,12 @@ impl Log {
     /// The newest head seen; reads nothing.
     pub fn current(&self) -> Current {
         self.inner.current()
+    }
+
+    /// The version that a change with this token made, as far as the newest head seen remembers; reads nothing.
+    pub fn committed_by(&self, token: &str) -> Option<u64> {
+        let (head, hash) = (self.current().head, TokenMark::hash(token));
+        head.tokens.iter().rev().find(|mark| mark.hash == hash).map(|mark| mark.version)
     }
 
     /// The newest head there is: one conditional read.

@@ -2,18 +2,24 @@
 
 use infino_format::head::TailItem;
 use infino_format::segment::{self, SegmentRef};
-use infino_format::{Head, Record};
+use infino_format::{Action, Head, Record};
 
 /// Records longer than this stand in an object.
 pub const RECORD_INLINE_BYTES_MAX: usize = 32 * 1024;
 /// When the inline records of a tail pass this, they move to an object.
-pub const TAIL_INLINE_BYTES_MAX: usize = 128 * 1024;
+pub const TAIL_INLINE_BYTES_MAX: usize = 160 * 1024;
 /// A tail holds at most this many segments.
-pub const TAIL_SEGMENTS_MAX: usize = 512;
-/// A fold is due when a tail has this many records,
+pub const TAIL_SEGMENTS_MAX: usize = 256;
+/// A fold is due when a tail has this many records that do not just add fresh rows,
 pub const FOLD_RECORDS: u64 = 64;
-/// or this many bytes of inline records,
+/// or this many bytes of them,
 pub const FOLD_BYTES: usize = 64 * 1024;
+/// or this many records of any kind,
+pub const FOLD_RECORDS_ANY: u64 = 1024;
+/// or this many segments,
+pub const FOLD_SEGMENTS: usize = 12;
+/// or segments of this many bytes.
+pub const FOLD_SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 
 /// An object to put before the head that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,10 +31,24 @@ pub struct Segment {
 }
 
 /// Whether a checkpoint of this head would pay: readers would have less to read, commits less to write.
+///
+/// Fresh rows weigh less than other records: a fold writes at least two objects, and rows come in by the kilobyte.
 pub fn wants_fold(head: &Head) -> bool {
-    head.version - head.checkpoint_version() >= FOLD_RECORDS
-        || inline_bytes(&head.tail) >= FOLD_BYTES
-        || head.tail.iter().any(|item| matches!(item, TailItem::Segment(_)))
+    let lasting = || head.inline().filter(|record| !only_fresh(record));
+    let segment_bytes = |item: &TailItem| match item {
+        TailItem::Inline(_) => 0,
+        TailItem::Segment(segment) => segment.object.len,
+    };
+    head.version - head.checkpoint_version() >= FOLD_RECORDS_ANY
+        || segments(&head.tail) >= FOLD_SEGMENTS
+        || head.tail.iter().map(segment_bytes).sum::<u64>() >= FOLD_SEGMENT_BYTES
+        || lasting().count() as u64 >= FOLD_RECORDS
+        || lasting().map(Record::encoded_len).sum::<usize>() >= FOLD_BYTES
+}
+
+/// Whether all that a record does is to add fresh rows.
+fn only_fresh(record: &Record) -> bool {
+    record.actions.iter().all(|action| matches!(action, Action::AddFresh(_)))
 }
 
 /// How many segments a tail holds.

@@ -35,6 +35,7 @@ pub(crate) fn superfile(id: u128) -> SuperfileSummary {
         text: Vec::new(),
         vectors: Vec::new(),
         sections: Vec::new(),
+        key: None,
     }
 }
 

@@ -1,10 +1,11 @@
 //! A place with tables in it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
+use datafusion::prelude::SessionContext;
 use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
@@ -130,6 +131,20 @@ pub(crate) struct Inner {
     options: TableOptions,
     /// Open tables by folder: all handles on a table share its snapshot and its open files.
     open: Mutex<HashMap<String, Table>>,
+    /// Names to folders, when the catalog was last read.
+    names: Mutex<BTreeMap<String, String>>,
+}
+
+impl Inner {
+    /// The tables that are open, by the name and the folder they were last known by.
+    pub(crate) fn opened(&self) -> Vec<(String, String, Table)> {
+        let names = self.names.lock().expect("no panic while held");
+        let open = self.open.lock().expect("no panic while held");
+        let opened = names.iter().filter_map(|(name, folder)| {
+            Some((name.clone(), folder.clone(), open.get(folder)?.clone()))
+        });
+        opened.collect()
+    }
 }
 
 /// Connects to the place that `uri` names: `memory://`, a path or `file://…`, `s3://bucket/prefix`, `az://…`, `gs://…`.
@@ -162,6 +177,7 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
             runtime: Runtime::new(options.threads)?,
             options: options.table,
             open: Mutex::default(),
+            names: Mutex::default(),
         }),
     })
 }
@@ -187,9 +203,7 @@ impl Connection {
                 format!("table {name:?} exists; open it or drop it first"),
             ));
         }
-        if names.tables.is_empty() {
-            infino_storage::probe(&*self.inner.store).await?;
-        }
+        self.inner.runtime.probe(&*self.inner.store).await?;
         let folder = folder_for(name);
         let store = self.inner.store.clone();
         let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());
@@ -204,9 +218,9 @@ impl Connection {
     /// # Errors
     /// `NotFound`, naming the tables there are.
     pub async fn open_table(&self, name: &str) -> Result<Supertable, Error> {
-        let (names, _) = catalog::read(&self.inner.store).await?;
-        let Some(folder) = names.tables.get(name) else {
-            return Err(not_found(name, names.tables.keys()));
+        let names = self.names().await?;
+        let Some(folder) = names.get(name) else {
+            return Err(not_found(name, names.keys()));
         };
         Ok(Supertable::new(self.clone(), name, self.open_folder(folder).await?))
     }
@@ -216,8 +230,14 @@ impl Connection {
     /// # Errors
     /// `Unavailable` if storage keeps failing.
     pub async fn table_names(&self) -> Result<Vec<String>, Error> {
-        let (names, _) = catalog::read(&self.inner.store).await?;
-        Ok(names.tables.into_keys().collect())
+        Ok(self.names().await?.into_keys().collect())
+    }
+
+    /// Names to folders, as the catalog says now.
+    pub(crate) async fn names(&self) -> Result<BTreeMap<String, String>, Error> {
+        let (catalog, _) = catalog::read(&self.inner.store).await?;
+        self.inner.names.lock().expect("no panic while held").clone_from(&catalog.tables);
+        Ok(catalog.tables)
     }
 
     /// Drops a table: its name at once, then its objects.
@@ -245,6 +265,19 @@ impl Connection {
     /// $1, k => 10)`, `hybrid_search(…)`, `token_match(…)`, `exact_match(…)`.
     pub fn query_sql(&self, sql: impl Into<String>) -> SqlQuery {
         SqlQuery::new(self.clone(), sql.into())
+    }
+
+    /// Makes the tables known to a DataFusion session of yours, under their names, and with them the search functions,
+    /// `match`, `match_score` and `distance`.
+    ///
+    /// A table is read at its newest version whenever a statement names it; within one statement two mentions of it may
+    /// read two versions. Tables made later are not known until this is called again. Rows are written through the
+    /// connection.
+    ///
+    /// # Errors
+    /// `Unavailable` if storage keeps failing; `Invalid` if the session has a table of the same name.
+    pub async fn register_into(&self, context: &SessionContext) -> Result<(), Error> {
+        sql::registered::register(self, context).await
     }
 
     /// The store's URI, without secrets.

@@ -335,3 +335,28 @@ fn walk(dir: &std::path::Path, files: &mut Vec<std::path::PathBuf>) {
         }
     }
 }
+
+/// A chain of so many terms that whoever walks it by recursion runs out of stack.
+#[tokio::test(flavor = "multi_thread")]
+async fn long_chains_are_answered_or_refused() {
+    let db = infino::connect("memory://").await.unwrap();
+    let docs = support::table(&db, &rows(0, 50, 7), 2).await;
+    let chain = |term: fn(usize) -> String, op: &str, terms: usize| {
+        (0..terms).map(term).collect::<Vec<_>>().join(op)
+    };
+    let numbers = chain(|n| format!("n + 0 = {}", 2 * n), " OR ", 2_000);
+    let keywords = chain(|n| format!("sku = 'SKU-{n:03}'"), " OR ", 10_000);
+    for (predicate, expected) in [(numbers, 25), (keywords, 50)] {
+        let sql = format!("SELECT count(*) AS c FROM docs WHERE {predicate}");
+        let counted = db.query_sql(sql).await.unwrap();
+        assert_eq!(support::ints(&one(counted), "c"), [expected]);
+        let found = docs.token_match("body", "w0", 100, &[]).filter(predicate).await.unwrap();
+        let every = docs.token_match("body", "w0", 100, &[]).filter("n < 50").await.unwrap();
+        assert!(found[0].num_rows() <= every[0].num_rows());
+    }
+    let deep = format!("{}n = 1{}", "(".repeat(5_000), ")".repeat(5_000));
+    check(docs.delete(deep).await, ErrorKind::Invalid, &["deep"]);
+    let nots = format!("{}true", "NOT ".repeat(5_000));
+    check(docs.delete(nots).await, ErrorKind::Invalid, &[]);
+    assert_eq!(docs.count_rows().await.unwrap(), 50);
+}

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use frostem::{Algorithm, Stemmer};
 
-use super::{TERM_LEN_MAX, code, cut, fold, grams, segment, stop_words};
+use super::{TERM_LEN_MAX, code, cut, fold, grams, segment, spec, stop_words};
 use crate::FtsError;
 
 /// One term of a text and where it came from.
@@ -20,122 +21,209 @@ pub struct Token {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tokenizer {
+pub(crate) enum Tokenizer {
     Words,
+    Spaces,
     Whole,
     Code,
     Cjk,
-    Trigrams,
+    Grams(usize),
 }
 
-/// A named, versioned way from text to terms.
-#[derive(Debug, Clone, Copy)]
+/// A tokenizer and what is done to each word, in the order of the fields.
+#[derive(Debug, Clone)]
+pub(crate) struct Chain {
+    pub(crate) name: String,
+    pub(crate) tokenizer: Tokenizer,
+    pub(crate) lower: bool,
+    pub(crate) folds: bool,
+    /// Ascending.
+    pub(crate) stop_words: Vec<Cow<'static, str>>,
+    pub(crate) stemmer: Option<Algorithm>,
+    /// Terms of fewer or more characters are left out.
+    pub(crate) chars: Option<(u32, u32)>,
+    /// Beginnings of a word, from so many characters to so many, stand for it.
+    pub(crate) edge: Option<(u32, u32)>,
+}
+
+impl Chain {
+    pub(crate) fn new(tokenizer: Tokenizer) -> Self {
+        Self {
+            name: String::new(),
+            tokenizer,
+            lower: false,
+            folds: false,
+            stop_words: Vec::new(),
+            stemmer: None,
+            chars: None,
+            edge: None,
+        }
+    }
+}
+
+/// A named, versioned way from text to terms. Cheap to clone.
+#[derive(Debug, Clone)]
 pub struct Analyzer {
-    name: &'static str,
-    tokenizer: Tokenizer,
-    folds: bool,
-    stop_words: &'static [&'static str],
-    stemmer: Option<Algorithm>,
+    chain: Arc<Chain>,
 }
 
-const fn plain(name: &'static str, tokenizer: Tokenizer) -> Analyzer {
-    Analyzer { name, tokenizer, folds: false, stop_words: &[], stemmer: None }
-}
+/// The chains that have a name, except those that only stem.
+const CHAINS: &[(&str, &str)] = &[
+    ("standard-v1", "words | lower"),
+    ("folded-v1", "words | fold"),
+    ("keyword-v1", "keyword"),
+    ("code-v1", "code | lower"),
+    ("cjk-v1", "cjk | lower"),
+    ("trigram-v1", "grams(3) | lower"),
+    ("english-v1", "words | lower | stop(english) | stem(english)"),
+];
 
-const fn stemmed(name: &'static str, algorithm: Algorithm) -> Analyzer {
-    Analyzer { stemmer: Some(algorithm), ..plain(name, Tokenizer::Words) }
-}
-
-const ANALYZERS: &[Analyzer] = &[
-    plain("standard-v1", Tokenizer::Words),
-    Analyzer { folds: true, ..plain("folded-v1", Tokenizer::Words) },
-    plain("keyword-v1", Tokenizer::Whole),
-    plain("code-v1", Tokenizer::Code),
-    plain("cjk-v1", Tokenizer::Cjk),
-    plain("trigram-v1", Tokenizer::Trigrams),
-    Analyzer { stop_words: stop_words::ENGLISH, ..stemmed("english-v1", Algorithm::English) },
-    stemmed("arabic-v1", Algorithm::Arabic),
-    stemmed("armenian-v1", Algorithm::Armenian),
-    stemmed("basque-v1", Algorithm::Basque),
-    stemmed("catalan-v1", Algorithm::Catalan),
-    stemmed("czech-v1", Algorithm::Czech),
-    stemmed("danish-v1", Algorithm::Danish),
-    stemmed("dutch-v1", Algorithm::Dutch),
-    stemmed("esperanto-v1", Algorithm::Esperanto),
-    stemmed("estonian-v1", Algorithm::Estonian),
-    stemmed("finnish-v1", Algorithm::Finnish),
-    stemmed("french-v1", Algorithm::French),
-    stemmed("german-v1", Algorithm::German),
-    stemmed("greek-v1", Algorithm::Greek),
-    stemmed("hindi-v1", Algorithm::Hindi),
-    stemmed("hungarian-v1", Algorithm::Hungarian),
-    stemmed("indonesian-v1", Algorithm::Indonesian),
-    stemmed("irish-v1", Algorithm::Irish),
-    stemmed("italian-v1", Algorithm::Italian),
-    stemmed("lithuanian-v1", Algorithm::Lithuanian),
-    stemmed("nepali-v1", Algorithm::Nepali),
-    stemmed("norwegian-v1", Algorithm::Norwegian),
-    stemmed("persian-v1", Algorithm::Persian),
-    stemmed("polish-v1", Algorithm::Polish),
-    stemmed("porter-v1", Algorithm::Porter),
-    stemmed("portuguese-v1", Algorithm::Portuguese),
-    stemmed("romanian-v1", Algorithm::Romanian),
-    stemmed("russian-v1", Algorithm::Russian),
-    stemmed("serbian-v1", Algorithm::Serbian),
-    stemmed("sesotho-v1", Algorithm::Sesotho),
-    stemmed("spanish-v1", Algorithm::Spanish),
-    stemmed("swedish-v1", Algorithm::Swedish),
-    stemmed("tamil-v1", Algorithm::Tamil),
-    stemmed("turkish-v1", Algorithm::Turkish),
-    stemmed("ukrainian-v1", Algorithm::Ukrainian),
-    stemmed("yiddish-v1", Algorithm::Yiddish),
+/// `<stemmer>-v1` is `words | lower | stem(<stemmer>)`.
+const STEMMED: &[&str] = &[
+    "arabic-v1",
+    "armenian-v1",
+    "basque-v1",
+    "catalan-v1",
+    "czech-v1",
+    "danish-v1",
+    "dutch-v1",
+    "esperanto-v1",
+    "estonian-v1",
+    "finnish-v1",
+    "french-v1",
+    "german-v1",
+    "greek-v1",
+    "hindi-v1",
+    "hungarian-v1",
+    "indonesian-v1",
+    "irish-v1",
+    "italian-v1",
+    "lithuanian-v1",
+    "nepali-v1",
+    "norwegian-v1",
+    "persian-v1",
+    "polish-v1",
+    "porter-v1",
+    "portuguese-v1",
+    "romanian-v1",
+    "russian-v1",
+    "serbian-v1",
+    "sesotho-v1",
+    "spanish-v1",
+    "swedish-v1",
+    "tamil-v1",
+    "turkish-v1",
+    "ukrainian-v1",
+    "yiddish-v1",
 ];
 
 impl Analyzer {
-    /// The analyzer of this name.
+    /// The analyzer of this name, or the one that `name` describes, as in
+    /// `title-v1: words | fold | stop(german, +gmbh) | stem(german)`.
+    ///
+    /// A description is a name of its own choice that ends in a version, a colon, a tokenizer and filters, in the order
+    /// `lower` or `fold`, `stop`, `stem`, `length`, `edge`; see `docs/guides/text-analysis.md`. It may stand wherever a
+    /// name may, and is stored whole, so that any reader of a file knows what its terms are.
     ///
     /// # Errors
-    /// [`FtsError::UnknownAnalyzer`], listing those that exist.
+    /// [`FtsError::UnknownAnalyzer`], listing those that exist; [`FtsError::BadAnalyzer`] if a description is none.
     pub fn named(name: &str) -> Result<Self, FtsError> {
-        ANALYZERS.iter().find(|analyzer| analyzer.name == name).copied().ok_or_else(|| {
-            FtsError::UnknownAnalyzer { name: name.to_owned(), known: Self::names().join(", ") }
-        })
+        let bad = |problem| FtsError::BadAnalyzer { spec: name.to_owned(), problem };
+        if name.contains(':') {
+            let chain = spec::parse(name).map_err(bad)?;
+            let own = chain.name.split(':').next().unwrap_or_default();
+            if Self::names().contains(&own) {
+                return Err(bad(format!("{own:?} is the name of another analyzer; choose one")));
+            }
+            return Ok(Self { chain: Arc::new(chain) });
+        }
+        let steps = match CHAINS.iter().find(|(known, _)| *known == name) {
+            Some((_, steps)) => Some((*steps).to_owned()),
+            None => STEMMED
+                .iter()
+                .find(|known| **known == name)
+                .and_then(|known| known.strip_suffix("-v1"))
+                .map(|language| format!("words | lower | stem({language})")),
+        };
+        let Some(steps) = steps else {
+            let (name, known) = (name.to_owned(), Self::names().join(", "));
+            return Err(FtsError::UnknownAnalyzer { name, known });
+        };
+        let chain = spec::chain(name, &steps).map_err(bad)?;
+        Ok(Self { chain: Arc::new(Chain { name: name.to_owned(), ..chain }) })
     }
 
-    /// The names of all analyzers.
+    /// The names of all analyzers that need no description.
     pub fn names() -> Vec<&'static str> {
-        ANALYZERS.iter().map(|analyzer| analyzer.name).collect()
+        CHAINS.iter().map(|(name, _)| *name).chain(STEMMED.iter().copied()).collect()
     }
 
-    /// Its name.
-    pub fn name(&self) -> &'static str {
-        self.name
+    /// The names of the stop word lists that a description may use.
+    pub fn stop_word_lists() -> Vec<&'static str> {
+        stop_words::names().collect()
     }
 
-    /// The terms of `text`, with their places.
+    /// Its name, or its whole description in its shortest form.
+    pub fn name(&self) -> &str {
+        &self.chain.name
+    }
+
+    /// The terms of `text`, with their places, as they are indexed.
     pub fn analyze(&self, text: &str) -> Vec<Token> {
         let mut tokens = Vec::new();
-        let mut scratch = String::new();
-        self.words(text, |position, range| {
-            if let Some(term) = self.term(&text[range.clone()], &mut scratch) {
-                tokens.push(Token { term: term.into_owned(), position, range });
-            }
+        self.words(text, |position, range| self.token(text, position, range, &mut tokens));
+        tokens
+    }
+
+    /// The terms that `text` asks for: as [`Analyzer::analyze`], but of a word's beginnings only the longest.
+    pub fn analyze_query(&self, text: &str) -> Vec<Token> {
+        let Some((_, max)) = self.chain.edge else { return self.analyze(text) };
+        let mut tokens = Vec::new();
+        self.tokenize(text, |position, range| {
+            let word = &text[range.clone()];
+            let len = word.char_indices().nth(max as usize).map_or(word.len(), |(at, _)| at);
+            self.token(text, position, range.start..range.start + len, &mut tokens);
         });
         tokens
+    }
+
+    fn token(&self, text: &str, position: u32, range: Range<usize>, tokens: &mut Vec<Token>) {
+        if let Some(term) = self.term(&text[range.clone()], &mut String::new()) {
+            tokens.push(Token { term: term.into_owned(), position, range });
+        }
     }
 
     /// Calls `word` with the position and place of each word of `text`, before any filter.
     #[inline]
     pub(crate) fn words(&self, text: &str, mut word: impl FnMut(u32, Range<usize>)) {
+        let Some((min, max)) = self.chain.edge else { return self.tokenize(text, word) };
+        self.tokenize(text, |position, range| {
+            let whole = &text[range.clone()];
+            // A word shorter than the shortest beginning stands for itself.
+            let ends = whole.char_indices().map(|(at, _)| at).chain([whole.len()]);
+            let mut any = false;
+            for end in ends.skip(min as usize).take((max - min + 1) as usize) {
+                any = true;
+                word(position, range.start..range.start + end);
+            }
+            if !any {
+                word(position, range);
+            }
+        });
+    }
+
+    #[inline]
+    fn tokenize(&self, text: &str, mut word: impl FnMut(u32, Range<usize>)) {
         let mut position = 0;
         let mut next = |range| {
             word(position, range);
             position += 1;
         };
-        match self.tokenizer {
+        match self.chain.tokenizer {
             Tokenizer::Words => segment::words(text, next),
+            Tokenizer::Spaces => segment::spaces(text, next),
             Tokenizer::Cjk => grams::cjk_words(text, next),
-            Tokenizer::Trigrams => grams::trigrams(text, next),
+            Tokenizer::Grams(len) => grams::grams(text, len, next),
             Tokenizer::Whole => next(0..text.len()),
             Tokenizer::Code => code::words(text, |range, new| {
                 position += u32::from(new);
@@ -146,16 +234,16 @@ impl Analyzer {
 
     /// The term that stands for `word`, `None` if the chain leaves it out. It depends on the word alone.
     pub(crate) fn term<'a>(&self, word: &'a str, scratch: &'a mut String) -> Option<Cow<'a, str>> {
-        if self.tokenizer == Tokenizer::Whole {
-            return Some(Cow::Borrowed(cut(word, TERM_LEN_MAX)));
-        }
+        let chain = &*self.chain;
         let word = cut(word, TERM_LEN_MAX);
-        let lower: &str = if word.bytes().any(|byte| byte >= 128 || byte.is_ascii_uppercase()) {
+        let changes =
+            chain.lower && word.bytes().any(|byte| byte >= 128 || byte.is_ascii_uppercase());
+        let lower: &str = if changes {
             scratch.clear();
             if word.is_ascii() {
                 scratch.push_str(word);
                 scratch.make_ascii_lowercase();
-            } else if self.folds {
+            } else if chain.folds {
                 fold::fold(&word.to_lowercase(), scratch);
             } else {
                 scratch.push_str(&word.to_lowercase());
@@ -164,35 +252,50 @@ impl Analyzer {
         } else {
             word
         };
-        if lower.is_empty() || self.stop_words.binary_search(&lower).is_ok() {
+        let stops = || chain.stop_words.binary_search_by(|stop| stop[..].cmp(lower)).is_ok();
+        // A whole value may be empty; a word is not.
+        if lower.is_empty() && chain.tokenizer != Tokenizer::Whole || stops() {
             return None;
         }
-        let Some(algorithm) = self.stemmer else { return Some(Cow::Borrowed(lower)) };
-        let stem = match Stemmer::new(algorithm).stem(lower) {
-            Cow::Owned(stem) if stem.len() > TERM_LEN_MAX => {
-                Cow::Owned(cut(&stem, TERM_LEN_MAX).to_owned())
-            }
-            stem => stem,
+        let term = match chain.stemmer {
+            None => Cow::Borrowed(lower),
+            Some(algorithm) => match Stemmer::new(algorithm).stem(lower) {
+                Cow::Owned(stem) if stem.len() > TERM_LEN_MAX => {
+                    Cow::Owned(cut(&stem, TERM_LEN_MAX).to_owned())
+                }
+                stem => Some(stem).filter(|stem| !stem.is_empty())?,
+            },
         };
-        Some(stem).filter(|stem| !stem.is_empty())
+        match chain.chars {
+            Some((min, max)) => {
+                let len = term.chars().count() as u64;
+                (u64::from(min)..=u64::from(max)).contains(&len).then_some(term)
+            }
+            None => Some(term),
+        }
     }
 
     /// `text` in the case that this chain's terms have.
     pub(crate) fn fold(&self, text: &str) -> String {
-        match self.tokenizer {
-            Tokenizer::Whole => text.to_owned(),
-            _ if self.folds => {
+        match (self.chain.lower, self.chain.folds) {
+            (false, _) => text.to_owned(),
+            (true, false) => text.to_lowercase(),
+            (true, true) => {
                 let mut folded = String::new();
                 fold::fold(&text.to_lowercase(), &mut folded);
                 folded
             }
-            _ => text.to_lowercase(),
         }
+    }
+
+    /// Whether terms are in lower case.
+    pub(crate) fn lowers(&self) -> bool {
+        self.chain.lower
     }
 
     /// Whether a term is just its word in lower case or unchanged, so that caching the step would not pay.
     pub(crate) fn is_plain(&self) -> bool {
-        self.stemmer.is_none()
+        self.chain.stemmer.is_none()
     }
 }
 
@@ -239,7 +342,39 @@ mod tests {
     }
 
     #[test]
-    fn stop_words_are_sorted_for_binary_search() {
-        assert!(stop_words::ENGLISH.is_sorted());
+    fn a_description_makes_a_chain() {
+        check("a-v1: spaces", "The e-mail  x\n", "The@0 e-mail@1 x@2");
+        check("a-v1: words | fold | stop(french, +rue)", "Où est la Rue Émile", "est@1 emile@4");
+        check("a-v1: words | lower | stop(english, -not)", "to be or not", "not@3");
+        check(
+            "a-v1: words | lower | stem(german) | length(4, 5)",
+            "Die Häuser liefen",
+            "haus@1 lief@2",
+        );
+        check("a-v1: grams(2)", "abc", "ab@0 bc@1");
+        check("a-v1: keyword | fold", "ÀB c", "ab c@0");
+        check("a-v1: words | lower | edge(2, 4)", "Über x", "üb@0 übe@0 über@0 x@1");
+        let edge = Analyzer::named("a-v1: words | lower | edge(2, 4)").unwrap();
+        let asked = edge.analyze_query("Überall x");
+        assert_eq!(asked.iter().map(|t| &t.term[..]).collect::<Vec<_>>(), ["über", "x"]);
+    }
+
+    #[test]
+    fn a_description_may_not_take_a_known_name() {
+        let error = Analyzer::named("english-v1: words").unwrap_err();
+        assert!(matches!(error, FtsError::BadAnalyzer { .. }), "{error}");
+        let error = Analyzer::named("x-v1: words | upper").unwrap_err().to_string();
+        assert!(error.contains("upper"), "{error}");
+    }
+
+    #[test]
+    fn every_stemmer_has_a_chain() {
+        for algorithm in Algorithm::all() {
+            let spec = format!("x-v1: words | lower | stem({})", algorithm.name());
+            Analyzer::named(&spec).unwrap();
+        }
+        for name in Analyzer::names() {
+            assert_eq!(Analyzer::named(name).unwrap().name(), name);
+        }
     }
 }

@@ -53,18 +53,16 @@ pub(crate) fn cjk_words(text: &str, mut word: impl FnMut(Range<usize>)) {
     }
 }
 
-/// Calls `word` with every three neighbouring characters of `text`, with all of it if it has fewer.
-pub(crate) fn trigrams(text: &str, mut word: impl FnMut(Range<usize>)) {
-    let mut starts = [0; 3];
-    let mut count = 0;
-    for (start, c) in text.char_indices() {
-        starts = [starts[1], starts[2], start];
-        count += 1;
-        if count >= 3 {
-            word(starts[0]..start + c.len_utf8());
-        }
+/// Calls `word` with every `len` neighbouring characters of `text`, with all of it if it has fewer.
+pub(crate) fn grams(text: &str, len: usize, mut word: impl FnMut(Range<usize>)) {
+    let mut starts = text.char_indices().map(|(at, _)| at);
+    let mut ends = text.char_indices().map(|(at, c)| at + c.len_utf8()).skip(len.max(1) - 1);
+    let mut any = false;
+    while let (Some(start), Some(end)) = (starts.next(), ends.next()) {
+        any = true;
+        word(start..end);
     }
-    if count > 0 && count < 3 {
+    if !any && !text.is_empty() {
         word(0..text.len());
     }
 }
@@ -87,8 +85,8 @@ mod tests {
     }
 
     #[test]
-    fn trigrams_overlap() {
-        let check = |text, expected| assert_eq!(all(text, |t, w| super::trigrams(t, w)), expected);
+    fn grams_overlap() {
+        let check = |text, expected| assert_eq!(all(text, |t, w| super::grams(t, 3, w)), expected);
         check("a bçd", "a b| bç|bçd");
         check("ab", "ab");
         check("", "");

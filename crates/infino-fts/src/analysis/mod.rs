@@ -8,6 +8,7 @@ mod code;
 mod fold;
 mod grams;
 mod segment;
+mod spec;
 mod stop_words;
 
 pub use chain::{Analyzer, Token};

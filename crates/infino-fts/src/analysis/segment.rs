@@ -68,6 +68,14 @@ pub(crate) fn words(text: &str, mut word: impl FnMut(Range<usize>)) {
     }
 }
 
+/// Calls `word` with the place of each run of `text` without white space.
+pub(crate) fn spaces(text: &str, mut word: impl FnMut(Range<usize>)) {
+    for run in text.split_whitespace() {
+        let start = run.as_ptr().addr() - text.as_ptr().addr();
+        word(start..start + run.len());
+    }
+}
+
 /// End of the ASCII word that begins at `start`, and whether it holds a letter or digit.
 #[inline]
 fn ascii_word(bytes: &[u8], start: usize) -> (usize, bool) {

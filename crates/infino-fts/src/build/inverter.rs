@@ -58,8 +58,8 @@ impl Inverter {
         }
     }
 
-    pub(crate) fn analyzer(&self) -> Analyzer {
-        self.analyzer
+    pub(crate) fn analyzer(&self) -> &Analyzer {
+        &self.analyzer
     }
 
     pub(crate) fn keeps_positions(&self) -> bool {
@@ -70,7 +70,7 @@ impl Inverter {
     pub(crate) fn push(&mut self, value: Option<&str>) {
         let Some(text) = value else { return self.lens.push(0) };
         let doc = self.lens.len() as DocId;
-        let analyzer = self.analyzer;
+        let analyzer = self.analyzer.clone();
         let mut len = 0u32;
         analyzer.words(text, |position, range| {
             let word = &text[range];

@@ -1,8 +1,12 @@
 //! What is asked: a tree of conditions, and the text it can be written in.
 
+mod automaton;
+pub(crate) mod leaf;
 mod parse;
 pub(crate) mod pattern;
 pub(crate) mod plan;
+
+use std::ops::Bound;
 
 pub use parse::{ParseOptions, QueryError, parse_query};
 
@@ -80,6 +84,44 @@ pub enum Query {
         /// Whether swapping two neighbours is one edit.
         transpositions: bool,
     },
+    /// Every term that a regular expression describes from end to end, each row with score 1. Stemming does not apply; letters
+    /// of either case stand for each other where the analyzer makes one of them.
+    Regex {
+        /// The field.
+        field: String,
+        /// The expression, in the syntax of Rust's `regex`: no look-around, no references.
+        expression: String,
+    },
+    /// Every term between two, each row with score 1. Terms compare by their UTF-8 bytes; stemming does not apply, case
+    /// follows the analyzer.
+    Range {
+        /// The field.
+        field: String,
+        /// Where it begins.
+        from: Bound<String>,
+        /// Where it ends.
+        to: Bound<String>,
+    },
+    /// The words of a text, any or all, each in any of several fields, as if these were one (BM25F).
+    ///
+    /// A word's frequency is the sum of its frequencies in the fields, each divided by its field's length norm and multiplied by
+    /// the field's weight; its rarity is that in the field where it is most frequent. All fields must cut `text` in the
+    /// same number of words.
+    Combined {
+        /// The fields and what each counts: finite and positive.
+        fields: Vec<(String, f32)>,
+        /// The text.
+        text: String,
+        /// Any or all.
+        operator: Operator,
+    },
+    /// Any of several conditions; a row's score is its best plus `tie_breaker` times the others.
+    DisMax {
+        /// The conditions.
+        queries: Vec<Query>,
+        /// From 0, only the best counts, to 1, all do.
+        tie_breaker: f32,
+    },
     /// Conditions combined.
     Boolean(Boolean),
     /// A condition whose scores count `boost` times.
@@ -152,12 +194,24 @@ impl Query {
             | Self::Phrase { field, .. }
             | Self::Wildcard { field, .. }
             | Self::Fuzzy { field, .. }
+            | Self::Regex { field, .. }
+            | Self::Range { field, .. }
             | Self::Prefix { field, .. } => {
                 if !fields.contains(&&field[..]) {
                     fields.push(field);
                 }
             }
+            Self::Combined { fields: own, .. } => {
+                for (field, _) in own {
+                    if !fields.contains(&&field[..]) {
+                        fields.push(field);
+                    }
+                }
+            }
             Self::Boost { query, .. } => query.collect_fields(fields),
+            Self::DisMax { queries, .. } => {
+                queries.iter().for_each(|query| query.collect_fields(fields));
+            }
             Self::Boolean(Boolean { must, should, must_not, filter, .. }) => {
                 let all = must.iter().chain(should).chain(must_not).chain(filter);
                 all.for_each(|query| query.collect_fields(fields));

@@ -1,7 +1,10 @@
 //! The query language: what a person types.
 //!
-//! `+must -not "a phrase"~2 field:word rust* colou?r color~1 (a OR b)^2`. Grammar and examples: `docs/guides/query-language.md`.
+//! `+must -not "a phrase"~2 field:word rust* colou?r color~1 (a OR b)^2 [a TO b] /regex/`. Grammar and examples: `docs/guides/query-language.md`.
 
+use std::ops::Bound;
+
+use super::automaton::Automaton;
 use super::{Boolean, Operator, Query};
 
 /// How text is understood.
@@ -210,6 +213,8 @@ impl Parser<'_> {
                 query
             }
             Some('"') => self.phrase(field)?,
+            Some('/') => self.regex(field)?,
+            Some('[' | '{') => self.range(field)?,
             _ => {
                 let start = self.at;
                 let (word, pattern) = self.word()?;
@@ -297,6 +302,101 @@ impl Parser<'_> {
                 .map_err(|_| self.error(start, "a number must follow ~ after a phrase"))?;
         }
         Ok(self.in_fields(field, |field| Query::Phrase { field, text: text.clone(), slop }))
+    }
+
+    /// `/expression/`; a backslash before a slash takes it literally, any other is the expression's.
+    fn regex(&mut self, field: Option<&str>) -> Result<Query, QueryError> {
+        let open = self.at;
+        self.at += 1;
+        let mut expression = String::new();
+        loop {
+            match self.peek() {
+                None => {
+                    let problem = "this expression is not closed by a slash; a backslash before the slash takes it literally";
+                    return Err(self.error(open, problem));
+                }
+                Some('/') => break,
+                Some('\\') if self.at + 1 < self.chars.len() => {
+                    self.at += 1;
+                    let c = self.chars[self.at];
+                    if c != '/' {
+                        expression.push('\\');
+                    }
+                    expression.push(c);
+                }
+                Some(c) => expression.push(c),
+            }
+            self.at += 1;
+        }
+        self.at += 1;
+        if let Err(problem) = Automaton::new(&expression, true) {
+            return Err(self.error(open, format!("this expression: {problem}")));
+        }
+        Ok(self.in_fields(field, |field| Query::Regex { field, expression: expression.clone() }))
+    }
+
+    /// `[a TO b]`, with a brace for an end that is left out and a star for one that is open.
+    fn range(&mut self, field: Option<&str>) -> Result<Query, QueryError> {
+        let open = self.at;
+        let includes = self.peek() == Some('[');
+        self.at += 1;
+        let from = self.bound()?;
+        if !self.keyword("TO") {
+            return Err(self.error(
+                open,
+                "a range is written [a TO b]; a backslash before the bracket takes it literally",
+            ));
+        }
+        let to = self.bound()?;
+        let bound = |text: Option<String>, includes| match text {
+            None => Bound::Unbounded,
+            Some(text) if includes => Bound::Included(text),
+            Some(text) => Bound::Excluded(text),
+        };
+        let from = bound(from, includes);
+        let to = match self.peek() {
+            Some(']') => bound(to, true),
+            Some('}') => bound(to, false),
+            _ => return Err(self.error(open, "this range is not closed")),
+        };
+        self.at += 1;
+        Ok(self.in_fields(field, |field| Query::Range {
+            field,
+            from: from.clone(),
+            to: to.clone(),
+        }))
+    }
+
+    /// An end of a range and the space around it; `None` if it is open.
+    fn bound(&mut self) -> Result<Option<String>, QueryError> {
+        self.skip_space();
+        let start = self.at;
+        let quoted = self.peek() == Some('"');
+        self.at += usize::from(quoted);
+        let (mut text, mut plain) = (String::new(), !quoted);
+        loop {
+            match self.peek() {
+                None if quoted => return Err(self.error(start, "this quote is not closed")),
+                None => break,
+                Some('"') if quoted => {
+                    self.at += 1;
+                    break;
+                }
+                Some(c) if !quoted && (c.is_whitespace() || c == ']' || c == '}') => break,
+                Some('\\') if self.at + 1 < self.chars.len() => {
+                    self.at += 1;
+                    plain = false;
+                    text.push(self.chars[self.at]);
+                }
+                Some(c) => text.push(c),
+            }
+            self.at += 1;
+        }
+        if text.is_empty() && !quoted {
+            return Err(self.error(start, "an end of the range is missing; a star leaves it open"));
+        }
+        self.skip_space();
+        Ok(Some(text).filter(|text| !(plain && text == "*")))
     }
 
     /// `~` and how many edits, if a number follows.

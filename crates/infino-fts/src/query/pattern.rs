@@ -1,4 +1,8 @@
-//! Sets of terms: those that begin so, look so, or are spelled nearly so.
+//! Sets of terms: those that begin so, look so, lie between two, or are spelled nearly so.
+
+use std::ops::Bound;
+
+use super::automaton::{Automaton, State};
 
 use crate::dict::block::Answer;
 
@@ -11,6 +15,10 @@ pub(crate) enum Pattern {
     Wildcard(Vec<Piece>),
     /// Terms at most so many edits from a word.
     Fuzzy(Fuzzy),
+    /// Terms that a regular expression describes.
+    Regex(Automaton),
+    /// Terms between two, by bytes.
+    Range(Bound<Vec<u8>>, Bound<Vec<u8>>),
 }
 
 /// A piece of a wildcard.
@@ -63,6 +71,8 @@ impl Pattern {
                 .map_while(|piece| if let Piece::Char(c) = piece { Some(*c) } else { None })
                 .collect(),
             Self::Fuzzy(fuzzy) => fuzzy.word.iter().take(fuzzy.prefix).collect(),
+            Self::Regex(automaton) => return automaton.literal(),
+            Self::Range(..) => String::new(),
         };
         literal.into_bytes()
     }
@@ -72,13 +82,38 @@ impl Pattern {
         matches!(self, Self::Fuzzy(_))
     }
 
+    /// No term of the set is before the first, or at or after the second.
+    pub(crate) fn span(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let Self::Range(from, to) = self else {
+            let literal = self.literal();
+            let end = crate::reader::after(&literal);
+            return (literal, end);
+        };
+        let next = |term: &Vec<u8>| [&term[..], &[0]].concat();
+        let from = match from {
+            Bound::Included(from) => from.clone(),
+            Bound::Excluded(from) => next(from),
+            Bound::Unbounded => Vec::new(),
+        };
+        let to = match to {
+            Bound::Included(to) => Some(next(to)),
+            Bound::Excluded(to) => Some(to.clone()),
+            Bound::Unbounded => None,
+        };
+        (from, to)
+    }
+
     /// A test of terms in ascending order.
     pub(crate) fn matcher(&self) -> Matcher<'_> {
         let rows = match self {
             Self::Fuzzy(fuzzy) => vec![fuzzy.first_row()],
             _ => Vec::new(),
         };
-        Matcher { pattern: self, rows, ends: Vec::new(), dead: usize::MAX }
+        let states = match self {
+            Self::Regex(automaton) => vec![automaton.start()],
+            _ => Vec::new(),
+        };
+        Matcher { pattern: self, rows, states, ends: Vec::new(), dead: usize::MAX }
     }
 }
 
@@ -139,6 +174,8 @@ pub(crate) struct Matcher<'a> {
     pattern: &'a Pattern,
     /// Fuzzy: a row for each of the term's characters, and one before.
     rows: Vec<Band>,
+    /// Regular expression: the state before each of the term's bytes, and after the last.
+    states: Vec<State>,
     /// Where each of the term's characters ends.
     ends: Vec<usize>,
     /// No term that shares at least so many bytes with the one before can match.
@@ -157,7 +194,35 @@ impl Matcher<'_> {
             Pattern::Fuzzy(fuzzy) => {
                 self.advance(fuzzy, term, shared) && self.distance(fuzzy) <= fuzzy.distance
             }
+            Pattern::Regex(automaton) => {
+                self.run(automaton, term, shared)
+                    && self.states.last().is_some_and(|&state| automaton.accepts(state))
+            }
+            Pattern::Range(from, to) => {
+                use std::ops::RangeBounds;
+                let bounds = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
+                RangeBounds::<[u8]>::contains(&bounds, term)
+            }
         }
+    }
+
+    /// Brings the states to the end of `term`; false if no term that begins like it can match.
+    #[inline]
+    fn run(&mut self, automaton: &Automaton, term: &[u8], shared: usize) -> bool {
+        if shared >= self.dead {
+            return false;
+        }
+        self.dead = usize::MAX;
+        self.states.truncate(shared + 1);
+        for (at, &byte) in term.iter().enumerate().skip(self.states.len() - 1) {
+            let state = automaton.next(self.states[at], byte);
+            self.states.push(state);
+            if automaton.is_dead(state) {
+                self.dead = at + 1;
+                return false;
+            }
+        }
+        true
     }
 
     /// The distance of the word to the term at hand, if it is at most 2.
@@ -227,7 +292,8 @@ impl Matcher<'_> {
         match self.pattern {
             Pattern::Fuzzy(fuzzy) => self.advance(fuzzy, prefix, 0),
             Pattern::Prefix(own) => own.starts_with(prefix) || prefix.starts_with(own),
-            Pattern::Wildcard(_) => true,
+            Pattern::Regex(automaton) => self.run(automaton, prefix, 0),
+            Pattern::Wildcard(_) | Pattern::Range(..) => true,
         }
     }
 

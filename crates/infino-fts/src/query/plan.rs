@@ -1,7 +1,7 @@
 //! A query after analysis: the same tree over terms of one section.
 
-use super::pattern::{Fuzzy, Pattern};
-use super::{Boolean, Operator, Query};
+use super::pattern::Pattern;
+use super::{Boolean, Operator, Query, leaf};
 use crate::analysis::{Analyzer, Token};
 use crate::reader::Field;
 use crate::{FtsError, reader};
@@ -30,6 +30,16 @@ pub(crate) enum Node {
     Expansion {
         expansion: usize,
         boost: f32,
+    },
+    /// One word in several fields, as if these were one: its term in each, and what the field counts.
+    Combined {
+        terms: Vec<(usize, f32)>,
+        boost: f32,
+    },
+    /// The best of several, plus a part of the others.
+    DisMax {
+        nodes: Vec<Node>,
+        tie_breaker: f32,
     },
     Bool {
         must: Vec<Node>,
@@ -128,45 +138,52 @@ impl Planner<'_> {
             }
             Query::Prefix { field, text } => {
                 let field = reader::find_field(self.fields, field)?;
-                let pattern = Pattern::Prefix(self.fields[field].analyzer.fold(text).into_bytes());
+                let pattern = leaf::prefix(&self.fields[field].analyzer, text);
                 let text = format!("{text}*");
                 Some(self.expansion(PlanExpansion { field, pattern, text }, boost))
             }
             Query::Wildcard { field, pattern: text } => {
                 let field = reader::find_field(self.fields, field)?;
-                let pattern = Pattern::wildcard(&self.fields[field].analyzer.fold(text));
+                let pattern = leaf::wildcard(&self.fields[field].analyzer, text);
                 Some(self.expansion(PlanExpansion { field, pattern, text: text.clone() }, boost))
             }
             Query::Fuzzy { field, text, distance, prefix, transpositions } => {
-                let (field, mut tokens) = self.analyze(field, text)?;
-                let word = match tokens.len() {
-                    1 => tokens.remove(0).term,
-                    _ => self.fields[field].analyzer.fold(text),
-                };
-                let word: Vec<char> = word.chars().collect();
-                let distance = usize::from(distance.unwrap_or(match word.len() {
-                    0..=2 => 0,
-                    3..=5 => 1,
-                    _ => 2,
-                }));
-                if distance > 2 {
+                let field = reader::find_field(self.fields, field)?;
+                let analyzer = &self.fields[field].analyzer;
+                let pattern = leaf::fuzzy(analyzer, text, *distance, *prefix, *transpositions)?;
+                let text = format!("{text}~");
+                Some(self.expansion(PlanExpansion { field, pattern, text }, boost))
+            }
+            Query::Regex { field, expression } => {
+                let field = reader::find_field(self.fields, field)?;
+                let pattern = leaf::regex(&self.fields[field].analyzer, expression)?;
+                let text = format!("/{expression}/");
+                Some(self.expansion(PlanExpansion { field, pattern, text }, boost))
+            }
+            Query::Range { field, from, to } => {
+                let field = reader::find_field(self.fields, field)?;
+                let pattern = leaf::range(&self.fields[field].analyzer, from, to);
+                let text = leaf::show_range(from, to);
+                Some(self.expansion(PlanExpansion { field, pattern, text }, boost))
+            }
+            Query::Combined { fields, text, operator } => {
+                self.combined(fields, text, *operator, boost)?
+            }
+            Query::DisMax { queries, tie_breaker } => {
+                if !(0.0..=1.0).contains(tie_breaker) {
                     return Err(FtsError::Invalid(format!(
-                        "{text:?} within {distance} edits: at most 2 are allowed"
+                        "a tie breaker of {tie_breaker}: it must be from 0 to 1"
                     )));
                 }
-                let fuzzy = Fuzzy {
-                    word,
-                    distance,
-                    prefix: *prefix as usize,
-                    transpositions: *transpositions,
-                };
-                let pattern = Pattern::Fuzzy(fuzzy);
-                Some(
-                    self.expansion(
-                        PlanExpansion { field, pattern, text: format!("{text}~") },
-                        boost,
-                    ),
-                )
+                let mut nodes = Vec::with_capacity(queries.len());
+                for query in queries {
+                    nodes.extend(self.node(query, boost, depth + 1)?);
+                }
+                match nodes.len() {
+                    0 => None,
+                    1 => nodes.pop(),
+                    _ => Some(Node::DisMax { nodes, tie_breaker: *tie_breaker }),
+                }
             }
             Query::Boolean(boolean) => self.boolean(boolean, boost, depth)?,
         })
@@ -175,7 +192,7 @@ impl Planner<'_> {
     fn analyze(&self, field: &str, text: &str) -> Result<(usize, Vec<Token>), FtsError> {
         let field = reader::find_field(self.fields, field)?;
         let analyzer: &Analyzer = &self.fields[field].analyzer;
-        Ok((field, analyzer.analyze(text)))
+        Ok((field, analyzer.analyze_query(text)))
     }
 
     fn term(&mut self, field: usize, term: String) -> usize {
@@ -215,6 +232,50 @@ impl Planner<'_> {
             .map(|token| (self.term(field, token.term), token.position - first))
             .collect();
         Node::Phrase { terms, slop, boost }
+    }
+
+    /// The words of `text` over `fields` taken as one.
+    fn combined(
+        &mut self,
+        fields: &[(String, f32)],
+        text: &str,
+        operator: Operator,
+        boost: f32,
+    ) -> Result<Option<Node>, FtsError> {
+        let mut cut: Vec<(usize, f32, Vec<Token>)> = Vec::with_capacity(fields.len());
+        for (name, weight) in fields {
+            if !weight.is_finite() || *weight <= 0.0 {
+                return Err(FtsError::Invalid(format!(
+                    "a weight of {weight} for field {name:?}: it must be finite and positive"
+                )));
+            }
+            let (field, tokens) = self.analyze(name, text)?;
+            if cut.iter().any(|&(other, ..)| other == field) {
+                return Err(FtsError::Invalid(format!("field {name:?} is combined with itself")));
+            }
+            cut.push((field, *weight, tokens));
+        }
+        let Some(words) = cut.first().map(|(.., tokens)| tokens.len()) else { return Ok(None) };
+        if let Some(at) = cut.iter().position(|(.., tokens)| tokens.len() != words) {
+            let (first, other) = (&fields[0].0, &fields[at].0);
+            return Err(FtsError::Invalid(format!(
+                "fields {first:?} and {other:?} cut {text:?} in different words; combine fields of one analyzer"
+            )));
+        }
+        let mut nodes = Vec::with_capacity(words);
+        for word in 0..words {
+            let mut terms = Vec::with_capacity(cut.len());
+            for (field, weight, tokens) in &mut cut {
+                let term = std::mem::take(&mut tokens[word].term);
+                terms.push((self.term(*field, term), *weight));
+            }
+            nodes.push(Node::Combined { terms, boost });
+        }
+        Ok(match (nodes.len(), operator) {
+            (0 | 1, _) => nodes.pop(),
+            (_, Operator::Or) => Some(bool_node(vec![], nodes, 1)),
+            (_, Operator::And) => Some(bool_node(nodes, vec![], 0)),
+        })
     }
 
     fn expansion(&mut self, expansion: PlanExpansion, boost: f32) -> Node {

@@ -2,6 +2,8 @@
 
 use infino_format::FormatError;
 
+use super::combined::CombinedOp;
+use super::dis_max::DisMaxOp;
 use super::load::Load;
 use super::phrase::PhraseOp;
 use super::term::TermOp;
@@ -17,16 +19,18 @@ pub(crate) struct Evaluator<'a> {
 }
 
 /// A node of the tree.
-enum Op<'a> {
+pub(super) enum Op<'a> {
     Nothing,
     All { score: f32, rows: u32 },
     Term(Box<TermOp<'a>>),
     Phrase(Box<PhraseOp<'a>>),
     Expansion { lists: Vec<TermOp<'a>>, score: f32 },
+    Combined(Box<CombinedOp<'a>>),
+    DisMax(Box<DisMaxOp<'a>>),
     Bool(Box<BoolOp<'a>>),
 }
 
-struct BoolOp<'a> {
+pub(super) struct BoolOp<'a> {
     must: Vec<Op<'a>>,
     should: Vec<Op<'a>>,
     must_not: Vec<Op<'a>>,
@@ -103,6 +107,20 @@ impl<'a> Op<'a> {
                     .collect::<Result<_, FormatError>>()?;
                 Self::Expansion { lists, score: *boost }
             }
+            Node::Combined { terms, boost } => {
+                match CombinedOp::new(terms, *boost, load, weights)? {
+                    Some(combined) => Self::Combined(Box::new(combined)),
+                    None => Self::Nothing,
+                }
+            }
+            Node::DisMax { nodes, tie_breaker } => {
+                let mut ops = nodes
+                    .iter()
+                    .map(|node| Self::new(node, load, weights))
+                    .collect::<Result<Vec<_>, _>>()?;
+                ops.sort_by(|a, b| b.weight().total_cmp(&a.weight()));
+                Self::DisMax(Box::new(DisMaxOp::new(ops, *tie_breaker)))
+            }
             Node::Bool { must, should, must_not, filter, enough } => {
                 let ops = |nodes: &[Node], weights: Option<&Weights>| {
                     nodes
@@ -133,16 +151,18 @@ impl<'a> Op<'a> {
         match self {
             Self::Term(term) => term.weight(),
             Self::Phrase(phrase) => phrase.weight(),
+            Self::Combined(combined) => combined.weight(),
             _ => 0.0,
         }
     }
 
     /// No document scores above this.
-    fn ceiling(&self) -> f32 {
+    pub(super) fn ceiling(&self) -> f32 {
         match self {
             Self::Nothing => 0.0,
             Self::All { score, .. } | Self::Expansion { score, .. } => *score,
-            Self::Term(_) | Self::Phrase(_) => upward(self.weight()),
+            Self::Term(_) | Self::Phrase(_) | Self::Combined(_) => upward(self.weight()),
+            Self::DisMax(dis_max) => dis_max.ceiling(),
             Self::Bool(bool) => {
                 upward(bool.must.iter().chain(&bool.should).map(Self::ceiling).sum::<f32>())
             }
@@ -150,9 +170,11 @@ impl<'a> Op<'a> {
     }
 
     /// No document from `from` on matches before this one; `None` if none does.
-    fn next(&mut self, from: u32) -> Option<u32> {
+    pub(super) fn next(&mut self, from: u32) -> Option<u32> {
         match self {
             Self::Nothing => None,
+            Self::Combined(combined) => combined.next(from),
+            Self::DisMax(dis_max) => dis_max.next(from),
             Self::All { .. } => Some(from),
             Self::Term(term) => term.next(from),
             Self::Phrase(phrase) => phrase.next(from),
@@ -174,7 +196,7 @@ impl<'a> Op<'a> {
     }
 
     /// Marks the documents of the window at `base` that match, and adds their scores if they are wanted.
-    fn add(
+    pub(super) fn add(
         &mut self,
         base: u32,
         bits: &mut Bits,
@@ -182,6 +204,8 @@ impl<'a> Op<'a> {
     ) -> Result<(), FtsError> {
         match self {
             Self::Nothing => {}
+            Self::Combined(combined) => combined.add(base, bits, scores)?,
+            Self::DisMax(dis_max) => dis_max.add(base, bits, scores)?,
             Self::All { score, rows } => {
                 let end = (*rows - base).min(WINDOW as u32) as usize;
                 (0..end).for_each(|at| bits[at / 64] |= 1 << (at % 64));

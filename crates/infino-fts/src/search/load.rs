@@ -384,6 +384,11 @@ fn mark_phrases(node: &Node, marks: &mut [bool]) {
             let all = must.iter().chain(should).chain(must_not).chain(filter);
             all.for_each(|node| mark_phrases(node, marks));
         }
-        Node::Nothing | Node::All { .. } | Node::Term { .. } | Node::Expansion { .. } => {}
+        Node::DisMax { nodes, .. } => nodes.iter().for_each(|node| mark_phrases(node, marks)),
+        Node::Nothing
+        | Node::All { .. }
+        | Node::Term { .. }
+        | Node::Combined { .. }
+        | Node::Expansion { .. } => {}
     }
 }

@@ -4,7 +4,9 @@
 //! adds their scores. Scores are sums of the same numbers in the same order whatever the file, the window and the
 //! machine, so they are equal to the last bit.
 
+mod combined;
 mod conjunction;
+mod dis_max;
 mod disjunction;
 mod eval;
 pub(crate) mod load;

@@ -90,6 +90,36 @@ impl<'a> TermOp<'a> {
         Ok(())
     }
 
+    /// Marks the documents of the window at `base`, and adds what `value` makes of each one's frequency and length.
+    pub(crate) fn add_values(
+        &mut self,
+        base: u32,
+        bits: &mut Bits,
+        sums: &mut [f32],
+        value: impl Fn(u32, u32) -> f32,
+    ) -> Result<(), FormatError> {
+        let end = base.saturating_add(WINDOW as u32);
+        self.block = self.cursor.block_of(self.block, base);
+        while self.block < self.cursor.blocks() && self.cursor.first(self.block) < end {
+            let (from, to) = self.read_within(base, end)?;
+            self.cursor.tfs(self.block)?;
+            let (docs, tfs) = (self.cursor.docs(), self.cursor.read_tfs());
+            let lens = self.cursor.inline_lens();
+            for at in from..to {
+                let doc = docs[at];
+                let len = lens.map_or_else(|| self.lens.get(doc), |lens| lens[at]);
+                let at_window = (doc - base) as usize;
+                sums[at_window] += value(tfs[at], len);
+                bits[at_window / 64] |= 1 << (at_window % 64);
+            }
+            if docs[docs.len() - 1] >= end {
+                break;
+            }
+            self.block += 1;
+        }
+        Ok(())
+    }
+
     /// Adds the scores of the window's documents, except in blocks of which `skip` is true; marks them if `bits` are given.
     pub(crate) fn add_scores(
         &mut self,

@@ -19,10 +19,11 @@ fn entry(id: u128, dead: u32) -> Entry {
         text: Vec::new(),
         vectors: Vec::new(),
         sections: Vec::new(),
+        key: None,
     };
     let vector = Vector::Inline(vec![0; dead as usize]);
     let deletes = (dead > 0).then_some(Deletes { count: dead, vector });
-    Entry { summary: Arc::new(summary), deletes }
+    Entry { summary: Arc::new(summary), deletes, built: None }
 }
 
 /// Entries are a map by id: what is in, in order, with the right sums, in chunks of the right size.

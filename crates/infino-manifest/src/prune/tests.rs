@@ -46,8 +46,9 @@ fn entry(id: u128, rows: &Rows) -> Arc<Entry> {
             radius: radius.fold(0.0, f32::max),
         }],
         sections: Vec::new(),
+        key: None,
     };
-    Arc::new(Entry { summary: Arc::new(summary), deletes: None })
+    Arc::new(Entry { summary: Arc::new(summary), deletes: None, built: None })
 }
 
 /// Whether a row satisfies a predicate: the definition that pruning must never contradict.

@@ -59,6 +59,7 @@ pub fn superfile(id: u128) -> SuperfileSummary {
             radius: 1.0,
         }],
         sections: Vec::new(),
+        key: None,
     }
 }
 

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 
 use super::flight::{self, Pilot, Seat};
+use super::promote::Written;
 use super::sieve::Key;
 use super::{Cache, count};
 use crate::{ObjectInfo, StorageError, Store, Swap, Tag, source};
@@ -17,17 +18,17 @@ use crate::{ObjectInfo, StorageError, Store, Swap, Tag, source};
 const RANGE_BLOCKS_MAX: u64 = 4096;
 
 /// A store whose ranges are answered from a [`Cache`] where that has them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct CachedStore {
-    inner: Arc<dyn Store>,
-    identity: String,
-    cache: Arc<Cache>,
+    pub(super) inner: Arc<dyn Store>,
+    identity: Arc<str>,
+    pub(super) cache: Arc<Cache>,
 }
 
 impl CachedStore {
     /// `inner`, seen through `cache`.
     pub fn new(inner: Arc<dyn Store>, cache: Arc<Cache>) -> Self {
-        Self { identity: inner.identity(), inner, cache }
+        Self { identity: inner.identity().into(), inner, cache }
     }
 
     /// The cache.
@@ -43,7 +44,7 @@ impl CachedStore {
         self.get_ranges(path, ranges).await.map(drop)
     }
 
-    fn object(&self, path: &str) -> u128 {
+    pub(super) fn object(&self, path: &str) -> u128 {
         let mut hasher = blake3::Hasher::new();
         hasher.update(self.identity.as_bytes());
         // No name holds it, so no two pairs look alike.
@@ -55,7 +56,7 @@ impl CachedStore {
     }
 
     /// The blocks that `ranges` touch, each once, in order.
-    fn blocks(&self, ranges: &[Range<u64>]) -> Vec<u64> {
+    pub(super) fn blocks(&self, ranges: &[Range<u64>]) -> Vec<u64> {
         let size = self.cache.block_bytes;
         let touched = ranges.iter().filter(|range| range.start < range.end);
         let mut blocks: Vec<_> =
@@ -94,7 +95,11 @@ impl CachedStore {
     }
 
     /// Every block of `numbers`, from memory, another's read, the disk, or the store.
-    async fn load(&self, path: &str, numbers: &[u64]) -> Result<HashMap<u64, Bytes>, StorageError> {
+    pub(super) async fn load(
+        &self,
+        path: &str,
+        numbers: &[u64],
+    ) -> Result<HashMap<u64, Bytes>, StorageError> {
         let (cache, object) = (&*self.cache, self.object(path));
         let mut found = HashMap::with_capacity(numbers.len());
         let (mut pilots, mut flights) = (Vec::new(), Vec::new());
@@ -191,6 +196,8 @@ impl CachedStore {
             runs.iter().map(|run| run.start * size..run.end.saturating_mul(size)).collect();
         let read = self.inner.get_clipped(path, &ranges).await?;
         count(&self.cache.counts.misses, numbers.len());
+        let bytes = read.iter().map(|bytes| bytes.len() as u64).sum();
+        self.note_read(path, self.object(path), bytes);
         let mut blocks = Vec::with_capacity(numbers.len());
         for (run, bytes) in runs.into_iter().zip(read) {
             for block in run.clone() {
@@ -247,7 +254,7 @@ impl Store for CachedStore {
     }
 
     fn identity(&self) -> String {
-        self.identity.clone()
+        self.identity.to_string()
     }
 
     async fn get(&self, path: &str) -> Result<(Bytes, Tag), StorageError> {
@@ -310,7 +317,11 @@ impl Store for CachedStore {
     }
 
     async fn forget(&self, path: &str) {
-        self.cache.forget(self.object(path)).await;
+        let object = self.object(path);
+        if let Some(disk) = &self.cache.disk {
+            disk.distrust(object);
+        }
+        self.cache.forget(object).await;
         self.inner.forget(path).await;
     }
 
@@ -319,14 +330,22 @@ impl Store for CachedStore {
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StorageError> {
-        let outcome = self.inner.put(path, bytes).await;
+        let outcome = self.inner.put(path, bytes.clone()).await;
         self.cache.forget(self.object(path)).await;
+        if outcome.is_ok() {
+            self.keep_written(path, Written::Memory(bytes));
+        }
         outcome
     }
 
     async fn put_file(&self, path: &str, file: &Path) -> Result<(), StorageError> {
+        // Opened before it is written: the caller may remove it right after.
+        let open = std::fs::File::open(file).and_then(|file| Ok((file.metadata()?.len(), file)));
         let outcome = self.inner.put_file(path, file).await;
         self.cache.forget(self.object(path)).await;
+        if let (Ok(()), Ok((len, file))) = (&outcome, open) {
+            self.keep_written(path, Written::File(file, len));
+        }
         outcome
     }
 

@@ -11,13 +11,16 @@
 //! | 36 | `crc: u32`          | CRC-32C of bytes 0..36 and of the block        |
 //!
 //! Nothing is flushed: a file that a crash left torn does not verify, and is a miss. A process has a numbered folder to
-//! itself by a lock, so two of them share a directory without getting in each other's way, each within its own limit.
+//! itself by a lock, so two of them share a directory without getting in each other's way, each within its own limit. What
+//! one lacks it looks for in the folders of the others: a file there is whole or does not verify, whatever its owner does.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use infino_format::checksum::{crc32c, crc32c_append};
@@ -35,12 +38,19 @@ const FILE_BYTES_MAX: usize = HEADER_BYTES + (16 << 20) + 1;
 /// Processes that may share one directory.
 const PROCESSES_MAX: usize = 64;
 
+/// How long a look at which folders there are holds good.
+const SIBLINGS_FRESH: Duration = Duration::from_secs(2);
+
 /// Blocks in files.
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: PathBuf,
     index: Mutex<Sieve<()>>,
     written: AtomicU64,
+    /// The folders of other processes, and when they were looked for.
+    siblings: Mutex<(Option<Instant>, Vec<PathBuf>)>,
+    /// Objects whose blocks in those folders are not believed.
+    distrusted: Mutex<HashSet<u128>>,
     /// Held as long as the folder is this process's.
     _lock: File,
 }
@@ -84,6 +94,8 @@ impl Disk {
             folder,
             index: Mutex::new(Sieve::new(bytes_max)),
             written: AtomicU64::new(0),
+            siblings: Mutex::default(),
+            distrusted: Mutex::default(),
             _lock: lock,
         };
         for (_, key, len) in found {
@@ -100,32 +112,48 @@ impl Disk {
         self.index().weight()
     }
 
-    pub(super) fn has(&self, key: &Key) -> bool {
+    /// Where it is written down which blocks were in memory: shared, the last to write it counts.
+    pub(super) fn heat_file(&self) -> PathBuf {
+        self.folder.with_file_name("heat")
+    }
+
+    /// Whether it is worth asking for a block.
+    pub(super) fn may_have(&self, key: &Key) -> bool {
+        self.has(key) || !self.siblings().is_empty()
+    }
+
+    fn has(&self, key: &Key) -> bool {
         self.index().get(key).is_some()
     }
 
-    /// The block, if its file is there and whole; otherwise it is forgotten.
+    /// The block, if its file is there and whole, or another process has it; one of ours that is not is forgotten.
     pub(super) fn get(&self, key: &Key, counts: &Counts) -> Option<Bytes> {
-        if !self.has(key) {
-            return None;
-        }
-        let block = self.read(key);
-        if block.is_none() {
+        if self.has(key) {
+            if let Some(block) = read(&self.folder, key) {
+                return Some(block);
+            }
             counts.damaged.fetch_add(1, Ordering::Relaxed);
             self.remove(key);
         }
-        block
+        let distrusted = self.distrusted.lock().unwrap_or_else(PoisonError::into_inner);
+        if distrusted.contains(&key.object) {
+            return None;
+        }
+        drop(distrusted);
+        let block = self.siblings().iter().find_map(|folder| read(folder, key))?;
+        counts.shared_hits.fetch_add(1, Ordering::Relaxed);
+        Some(block)
     }
 
-    fn read(&self, key: &Key) -> Option<Bytes> {
-        let mut bytes = Vec::new();
-        // Not more than any block, whatever stands there now.
-        let most = FILE_BYTES_MAX as u64;
-        File::open(self.file(key)).ok()?.take(most).read_to_end(&mut bytes).ok()?;
-        let bytes = Bytes::from(bytes);
-        let header = bytes.get(..HEADER_BYTES)?;
-        let block = bytes.slice(HEADER_BYTES..);
-        (header == header_of(key, &block)).then_some(block)
+    /// The folders of other processes, those that have ended included.
+    fn siblings(&self) -> Vec<PathBuf> {
+        let mut siblings = self.siblings.lock().unwrap_or_else(PoisonError::into_inner);
+        if siblings.0.is_none_or(|looked| looked.elapsed() > SIBLINGS_FRESH) {
+            let numbers = (0..PROCESSES_MAX).map(|n| self.folder.with_file_name(n.to_string()));
+            let others = numbers.filter(|folder| *folder != self.folder && folder.is_dir());
+            *siblings = (Some(Instant::now()), others.collect());
+        }
+        siblings.1.clone()
     }
 
     /// Writes a block; one that cannot be written is left out.
@@ -187,10 +215,31 @@ impl Disk {
         gone.iter().for_each(|(key, ())| drop(fs::remove_file(self.file(key))));
     }
 
-    fn file(&self, key: &Key) -> PathBuf {
-        let name = format!("{:032x}-{:x}", key.object, key.block);
-        self.folder.join(&name[..2]).join(name)
+    /// From now on the blocks that other processes hold of an object are not read.
+    pub(super) fn distrust(&self, object: u128) {
+        self.distrusted.lock().unwrap_or_else(PoisonError::into_inner).insert(object);
     }
+
+    fn file(&self, key: &Key) -> PathBuf {
+        file(&self.folder, key)
+    }
+}
+
+fn file(folder: &Path, key: &Key) -> PathBuf {
+    let name = format!("{:032x}-{:x}", key.object, key.block);
+    folder.join(&name[..2]).join(name)
+}
+
+/// The block, if a file in `folder` is it.
+fn read(folder: &Path, key: &Key) -> Option<Bytes> {
+    let mut bytes = Vec::new();
+    // Not more than any block, whatever stands there now.
+    let most = FILE_BYTES_MAX as u64;
+    File::open(file(folder, key)).ok()?.take(most).read_to_end(&mut bytes).ok()?;
+    let bytes = Bytes::from(bytes);
+    let header = bytes.get(..HEADER_BYTES)?;
+    let block = bytes.slice(HEADER_BYTES..);
+    (header == header_of(key, &block)).then_some(block)
 }
 
 fn parse_name(name: &str) -> Option<Key> {

@@ -73,6 +73,11 @@ impl<V> Sieve<V> {
         weight <= self.weight_max
     }
 
+    /// The keys, ascending.
+    pub(super) fn keys(&self) -> impl Iterator<Item = Key> {
+        self.places.keys().copied()
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.places.len()

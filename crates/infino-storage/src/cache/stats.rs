@@ -19,6 +19,10 @@ pub struct CacheStats {
     pub evicted: u64,
     /// Not written, because the disk was full, say, or too slow to keep up.
     pub write_failures: u64,
+    /// Found on disk in what another process holds there; counted among `disk_hits` too.
+    pub shared_hits: u64,
+    /// Objects read whole because much of them was read.
+    pub promoted: u64,
     /// Bytes held in memory.
     pub memory_bytes: u64,
     /// Bytes held on disk.
@@ -43,6 +47,8 @@ pub(super) struct Counts {
     pub(super) damaged: AtomicU64,
     pub(super) evicted: AtomicU64,
     pub(super) write_failures: AtomicU64,
+    pub(super) shared_hits: AtomicU64,
+    pub(super) promoted: AtomicU64,
 }
 
 impl Counts {
@@ -56,6 +62,8 @@ impl Counts {
             damaged: read(&self.damaged),
             evicted: read(&self.evicted),
             write_failures: read(&self.write_failures),
+            shared_hits: read(&self.shared_hits),
+            promoted: read(&self.promoted),
             memory_bytes,
             disk_bytes,
         }

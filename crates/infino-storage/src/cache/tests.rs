@@ -7,29 +7,46 @@ use super::*;
 use crate::fault::{Fault, FaultStore, Operation, Rule};
 use crate::{MemoryStore, Store};
 
-const BLOCK: u64 = 4096;
+pub(super) const BLOCK: u64 = 4096;
 
 /// A cached store over one that counts, with the object `o` of so many bytes in it.
-struct Bench {
-    counted: Arc<FaultStore>,
-    store: Arc<CachedStore>,
-    bytes: Bytes,
+pub(super) struct Bench {
+    pub(super) counted: Arc<FaultStore>,
+    pub(super) store: Arc<CachedStore>,
+    pub(super) bytes: Bytes,
 }
 
 async fn start(object_len: usize, memory_bytes: u64, disk: Option<(&Path, u64)>) -> Bench {
+    start_with(object_len, memory_bytes, disk, |_| {}).await
+}
+
+pub(super) async fn start_with(
+    object_len: usize,
+    memory_bytes: u64,
+    disk: Option<(&Path, u64)>,
+    change: impl FnOnce(&mut CacheOptions),
+) -> Bench {
     let bytes: Bytes = (0..object_len as u32).map(|i| (i.wrapping_mul(97) >> 3) as u8).collect();
+    // One name: caches that follow each other on a directory find their blocks by it.
     let inner = MemoryStore::named("cache-tests");
     inner.put("o", bytes.clone()).await.unwrap();
     let counted = FaultStore::counting(inner);
     let disk = disk.map(|(directory, bytes)| (directory.to_owned(), bytes));
-    let options = CacheOptions { memory_bytes, disk, block_bytes: BLOCK as u32 };
+    let mut options = CacheOptions {
+        memory_bytes,
+        disk,
+        block_bytes: BLOCK as u32,
+        promote_percent: 0,
+        warm_on_put: false,
+    };
+    change(&mut options);
     let cache = Cache::open(&options).unwrap();
     let store = Arc::new(CachedStore::new(Arc::clone(&counted) as Arc<dyn Store>, cache));
     Bench { counted, store, bytes }
 }
 
 impl Bench {
-    async fn check(&self, ranges: &[Range<u64>]) {
+    pub(super) async fn check(&self, ranges: &[Range<u64>]) {
         let read = self.store.get_ranges("o", ranges).await.unwrap();
         for (range, read) in ranges.iter().zip(read) {
             assert!(read == self.bytes[range.start as usize..range.end as usize], "{range:?}");
@@ -37,14 +54,14 @@ impl Bench {
     }
 
     /// Calls and bytes of reads since the last call.
-    fn read(&self) -> (u64, u64) {
+    pub(super) fn read(&self) -> (u64, u64) {
         let count = self.counted.reset_counters().of(Operation::GetRanges);
         (count.calls, count.bytes_read)
     }
 }
 
 /// Takes all tests on one name in turn: they share the object `o`.
-static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub(super) static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 #[tokio::test]
 async fn what_was_read_is_not_read_again() {
@@ -82,7 +99,7 @@ async fn the_disk_survives_the_process() {
 }
 
 #[tokio::test]
-async fn two_caches_share_a_directory_without_meeting() {
+async fn two_caches_share_a_directory() {
     let _turn = ONE_AT_A_TIME.lock().await;
     let directory = tempfile::tempdir().unwrap();
     let disk = Some((directory.path(), 1 << 20));
@@ -93,7 +110,12 @@ async fn two_caches_share_a_directory_without_meeting() {
         one.store.cache().flush().await;
         two.store.cache().flush().await;
     }
-    assert_eq!((one.read().0, two.read().0), (1, 1));
+    assert_eq!((one.read().0, two.read().0), (1, 0), "the second reads what the first holds");
+    assert_eq!(two.store.cache().stats().shared_hits, 26);
+    assert_eq!(two.store.cache().stats().disk_bytes, 0, "and keeps no second copy");
+    two.store.forget("o").await;
+    two.check(&[0..50_000]).await;
+    assert_eq!(two.read().0, 1, "what is forgotten is not believed of others either");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -185,14 +207,14 @@ async fn long_and_damaged_ranges_go_past_the_cache() {
 }
 
 /// The files of blocks below `directory`.
-fn files(directory: &Path) -> Vec<PathBuf> {
+pub(super) fn files(directory: &Path) -> Vec<PathBuf> {
     let (mut found, mut open) = (Vec::new(), vec![directory.to_owned()]);
     while let Some(folder) = open.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.file_name().unwrap() != "lock" {
+            } else if !["lock", "heat"].iter().any(|name| path.ends_with(name)) {
                 found.push(path);
             }
         }

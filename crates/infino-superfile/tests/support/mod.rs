@@ -1,6 +1,7 @@
 //! A store of one object that counts what is read, and tables to put in it.
 #![allow(dead_code, unreachable_pub)]
 
+pub mod questions;
 pub mod types;
 
 use std::ops::Range;
@@ -201,6 +202,7 @@ pub fn indexed_schema() -> TableSchema {
             target_recall_millis: 900,
             stored: true,
         }],
+        key: Vec::new(),
     };
     table_schema(&schema, indexes).unwrap()
 }

@@ -1,12 +1,11 @@
 //! The log folded into the manifest, so that heads stay short and opening stays cheap.
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use infino_manifest::checkpoint;
 use infino_wal::tail;
 
-use crate::{Table, TableError};
+use crate::{Table, TableError, fresh};
 
 impl Table {
     /// Folds the records since the last checkpoint into a new one; returns whether there was anything to fold.
@@ -31,7 +30,8 @@ impl Table {
             bytes = folded.bytes,
             "checkpoint"
         );
-        inner.publish(Arc::new(folded.snapshot), started);
+        let shown = fresh::show(inner, folded.snapshot).await?;
+        inner.publish(shown, started);
         Ok(true)
     }
 

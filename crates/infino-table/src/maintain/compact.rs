@@ -2,53 +2,100 @@
 
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt};
+use arrow::array::BooleanArray;
+use arrow::compute;
+use futures::{StreamExt, stream};
 use infino_format::DocSet;
 use infino_format::record::Operation;
 use infino_format::schema::TableSchema;
 use infino_format::summary::SuperfileSummary;
-use infino_manifest::Entry;
+use infino_manifest::{Entry, Snapshot};
 use infino_superfile::SuperfileBuilder;
 use infino_wal::{Change, Relocation};
 
-use super::merge::{Merge, Rows};
+use super::merge::{Merge, Open, Rows};
 use super::relocate::Places;
-use super::{OptimizeReport, plan};
+use super::{CompactOptions, CompactReport, plan};
+use crate::evolve;
+use crate::fresh::FreshFile;
 use crate::ingest::build;
 use crate::query::files;
 use crate::{Table, TableError, writer};
 
-/// Merges every group that [`plan::groups`] finds, one commit a group.
-///
-/// A delete that lands on an input meanwhile follows its rows into the merged file; an input that is gone by then leaves
-/// the group to the next run.
-pub(super) async fn run(table: &Table) -> Result<OptimizeReport, TableError> {
-    let snapshot = table.refresh().await?;
-    let mut report = OptimizeReport::default();
-    for group in plan::groups(&snapshot) {
-        let epoch = table.inner.log.current().head.epoch;
-        let (merged, places) = merge(table, &snapshot.schema, &group).await?;
-        let dead: u64 = group.iter().map(|entry| entry.deleted_rows()).sum();
-        let added = usize::from(merged.is_some());
-        let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
-        for entry in &group {
-            change = change.remove(entry.summary.id);
-        }
-        change = change.relocating(relocation(&group, places, merged.as_ref()));
-        if let Some(summary) = merged {
-            change = change.add(summary);
-        }
-        match writer::publish(table, change).await {
-            Ok(_) => {
-                report.superfiles_removed += group.len();
-                report.superfiles_added += added;
-                report.rows_reclaimed += dead;
+impl Table {
+    /// Merges small superfiles and rewrites those with many dead rows, one commit a group.
+    ///
+    /// A delete that lands on an input meanwhile follows its rows into the merged file; an input that is gone by then leaves
+    /// the group to the next run. What was merged stays if a later group fails: the next run goes on from there.
+    ///
+    /// # Errors
+    /// Storage and build errors; `Invalid` if the options allow no memory.
+    pub async fn compact(&self, options: &CompactOptions) -> Result<CompactReport, TableError> {
+        let mut report = CompactReport::default();
+        let mut snapshot = self.refresh().await?;
+        loop {
+            let mut merged = 0;
+            for group in plan::groups(&snapshot, options) {
+                if report.groups == options.groups_max {
+                    return Ok(report);
+                }
+                merged += usize::from(merge_group(self, &snapshot, &group, &mut report).await?);
             }
-            Err(error) if error.is_conflict() => report.groups_skipped += 1,
-            Err(error) => return Err(error),
+            // What was merged may be small enough to be merged again.
+            if merged < 2 {
+                return Ok(report);
+            }
+            snapshot = self.refresh().await?;
         }
     }
-    Ok(report)
+}
+
+/// Merges one group; returns whether that was committed.
+async fn merge_group(
+    table: &Table,
+    snapshot: &Snapshot,
+    group: &[Arc<Entry>],
+    report: &mut CompactReport,
+) -> Result<bool, TableError> {
+    match replace(table, snapshot, group).await {
+        Ok(merged) => {
+            report.groups += 1;
+            report.superfiles_removed += group.len();
+            report.superfiles_added += usize::from(merged.is_some());
+            report.rows_reclaimed += group.iter().map(|entry| entry.deleted_rows()).sum::<u64>();
+            report.bytes_read += group.iter().map(|entry| entry.summary.file_len).sum::<u64>();
+            report.bytes_written += merged.map_or(0, |summary| summary.file_len);
+            Ok(true)
+        }
+        Err(error) if error.is_conflict() => {
+            report.groups_skipped += 1;
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Puts one superfile in the place of `group`, or none if all of its rows are dead; which it put.
+pub(crate) async fn replace(
+    table: &Table,
+    snapshot: &Snapshot,
+    group: &[Arc<Entry>],
+) -> Result<Option<SuperfileSummary>, TableError> {
+    let mut group = group.to_vec();
+    group.sort_by_key(|entry| entry.summary.min_row_id);
+    let epoch = table.inner.log.current().head.epoch;
+    let (merged, places) = merge(table, &snapshot.schema, &group).await?;
+    let mut change = Change::new(Operation::Compact, snapshot.version, epoch);
+    for entry in &group {
+        change = change.remove(entry.summary.id);
+    }
+    change = change.relocating(relocation(&group, places, merged.as_ref()));
+    if let Some(summary) = merged.clone() {
+        change = change.add(summary);
+    }
+    writer::publish(table, change).await?;
+    table.checkpoint_if_due().await;
+    Ok(merged)
 }
 
 fn relocation(
@@ -72,19 +119,22 @@ async fn merge(
     schema: &Arc<TableSchema>,
     group: &[Arc<Entry>],
 ) -> Result<(Option<SuperfileSummary>, Vec<Places>), TableError> {
-    let mut inputs = Vec::with_capacity(group.len());
-    for entry in group {
-        inputs.push(live_rows(table, entry).await?);
-    }
-    let mut rows = Merge::new(inputs).await?;
+    let opens = group.iter().map(|entry| {
+        let (table, schema, entry) = (table.clone(), schema.clone(), entry.clone());
+        let least = entry.summary.min_row_id.0 as i128;
+        let open: Open = Box::pin(async move { live_rows(&table, &schema, &entry).await });
+        (least, open)
+    });
+    let mut rows = Merge::new(opens.collect());
     let Some(mut batch) = rows.next().await? else { return Ok((None, rows.into_places())) };
     let inner = &table.inner;
     let mut builder = SuperfileBuilder::new(schema, build::superfile_options(inner))?;
-    // The builder travels to the CPU pool and back, so that reading never waits on a thread of the pool.
+    // The builder travels to the CPU pool and back; meanwhile the next rows are read.
     loop {
-        let push = move || builder.push(&batch).map(|()| builder);
-        builder = inner.runtime.run(push).await?;
-        match rows.next().await? {
+        let push = inner.runtime.run(move || builder.push(&batch).map(|()| builder));
+        let (pushed, next) = tokio::join!(push, rows.next());
+        builder = pushed?;
+        match next? {
             Some(next) => batch = next,
             None => break,
         }
@@ -103,10 +153,25 @@ async fn merge(
     Ok((Some(summary), rows.into_places()))
 }
 
-async fn live_rows(table: &Table, entry: &Arc<Entry>) -> Result<(Rows, Places), TableError> {
+async fn live_rows(
+    table: &Table,
+    schema: &Arc<TableSchema>,
+    entry: &Arc<Entry>,
+) -> Result<(Rows, Places), TableError> {
     let mut keep = DocSet::full(entry.summary.row_count);
     keep.subtract(&files::dead(table, entry).await?);
+    if let Some(built) = &entry.built {
+        let mut at = 0;
+        let mut live = Vec::new();
+        for batch in FreshFile::of(built)?.batches()? {
+            let end = at + batch.num_rows() as u32;
+            let passes: BooleanArray = (at..end).map(|doc| Some(keep.contains(doc))).collect();
+            live.push(Ok(compute::filter_record_batch(&batch, &passes)?));
+            at = end;
+        }
+        return Ok((stream::iter(live).boxed(), Places::new(keep)));
+    }
     let file = table.file(entry).await?;
-    let rows = file.scan(None, Some(&keep)).await?;
-    Ok((rows.map_err(TableError::from).boxed(), Places::new(keep)))
+    let rows = evolve::scan_all(&file, schema, Some(&keep)).await?;
+    Ok((rows, Places::new(keep)))
 }

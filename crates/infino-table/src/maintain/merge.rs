@@ -5,19 +5,25 @@ use std::pin::Pin;
 use arrow::array::{Decimal128Array, RecordBatch, cast::AsArray};
 use arrow::compute;
 use arrow::datatypes::Decimal128Type;
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 
 use super::relocate::Places;
 use crate::TableError;
 
 /// Rows of one superfile, in order.
-pub(super) type Rows = Pin<Box<dyn Stream<Item = Result<RecordBatch, TableError>> + Send>>;
+pub(crate) type Rows = Pin<Box<dyn Stream<Item = Result<RecordBatch, TableError>> + Send>>;
 
 /// Rows handed on at once.
 const BATCH_ROWS: usize = 8192;
 
-/// Merges sorted inputs; holds one batch of each.
+/// Opens an input when its turn comes.
+pub(super) type Open = Pin<Box<dyn Future<Output = Result<(Rows, Places), TableError>> + Send>>;
+
+/// Merges sorted inputs; holds one batch of each that has begun and not ended. An input is opened when no row before its
+/// first is left.
 pub(super) struct Merge {
+    /// Inputs not opened yet, the last one first: the least id that each may hold.
+    waiting: Vec<(i128, Open)>,
     inputs: Vec<Input>,
     /// Rows handed on so far, pending ones included.
     rows: u32,
@@ -35,18 +41,28 @@ struct Input {
 }
 
 impl Merge {
-    /// Starts with the first batch of every input.
-    pub(super) async fn new(inputs: Vec<(Rows, Places)>) -> Result<Self, TableError> {
-        let mut started = Vec::with_capacity(inputs.len());
-        for (rows, places) in inputs {
-            let mut input = Input { rows, batch: None, at: 0, taken: 0, places };
-            input.advance(0).await?;
-            started.push(input);
-        }
-        Ok(Self { inputs: started, rows: 0, pending: Vec::new(), pending_rows: 0 })
+    /// Merges `inputs`, ascending by the least id that each may hold.
+    pub(super) fn new(mut inputs: Vec<(i128, Open)>) -> Self {
+        debug_assert!(inputs.is_sorted_by_key(|(least, _)| *least), "inputs are opened in order");
+        inputs.reverse();
+        Self { waiting: inputs, inputs: Vec::new(), rows: 0, pending: Vec::new(), pending_rows: 0 }
     }
 
-    /// Where the rows of each input went; complete when all inputs are drained.
+    /// Opens the inputs that may hold the next row.
+    async fn open_due(&mut self) -> Result<(), TableError> {
+        while let Some((least, _)) = self.waiting.last()
+            && self.first_run().is_none_or(|(first, _)| self.inputs[first].id() >= Some(*least))
+        {
+            let (_, open) = self.waiting.pop().expect("looked at above");
+            let (rows, places) = open.await?;
+            let mut input = Input { rows, batch: None, at: 0, taken: 0, places };
+            input.advance(0).await?;
+            self.inputs.push(input);
+        }
+        Ok(())
+    }
+
+    /// Where the rows of each input went, in the order of the inputs; complete when all are drained.
     pub(super) fn into_places(self) -> Vec<Places> {
         self.inputs.into_iter().map(|input| input.places).collect()
     }
@@ -54,7 +70,10 @@ impl Merge {
     /// The next rows in order; `None` when all inputs are drained.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>, TableError> {
         while self.pending_rows < BATCH_ROWS {
+            self.open_due().await?;
             let Some((first, limit)) = self.first_run() else { break };
+            // Rows of an input that waits come after those before its least.
+            let limit = self.waiting.last().map_or(limit, |(least, _)| limit.min(*least));
             let input = &mut self.inputs[first];
             let run = input.run_below(limit, BATCH_ROWS - self.pending_rows);
             self.pending
@@ -115,6 +134,8 @@ impl Input {
             self.batch = self.rows.next().await.transpose()?;
             self.at = 0;
             if self.batch.is_none() {
+                // What the file holds in memory is let go of at once.
+                self.rows = stream::empty().boxed();
                 break;
             }
         }
@@ -128,13 +149,13 @@ mod tests {
 
     use arrow::array::Int32Array;
     use arrow::datatypes::{DataType, Field, Schema};
-    use futures::stream;
     use infino_format::{DocSet, RowId};
 
     use super::*;
     use crate::writer::id_column;
 
-    fn rows(batches: &[&[u128]]) -> (Rows, Places) {
+    fn rows(batches: &[&[u128]]) -> (i128, Open) {
+        let least = batches.iter().flat_map(|batch| *batch).min().copied().unwrap_or(0);
         let schema = Arc::new(Schema::new(vec![
             Field::new("_id", DataType::Decimal128(38, 0), false),
             Field::new("x", DataType::Int32, false),
@@ -151,18 +172,19 @@ mod tests {
             .iter()
             .map(|batch: &Result<RecordBatch, _>| batch.as_ref().unwrap().num_rows())
             .sum::<usize>();
-        (Box::pin(stream::iter(batches)), Places::new(DocSet::full(count as u32)))
+        let input = (stream::iter(batches).boxed(), Places::new(DocSet::full(count as u32)));
+        (least as i128, Box::pin(async { Ok(input) }))
     }
 
     #[tokio::test]
     async fn merges_interleaved_disjoint_and_empty_inputs() {
         let inputs = vec![
-            rows(&[&[1, 4], &[], &[9]]),
             rows(&[]),
+            rows(&[&[1, 4], &[], &[9]]),
             rows(&[&[2, 3, 5], &[6]]),
             rows(&[&[], &[100, 101]]),
         ];
-        let mut merge = Merge::new(inputs).await.unwrap();
+        let mut merge = Merge::new(inputs);
         let merged = merge.next().await.unwrap().unwrap();
         let ids = merged.column(0).as_primitive::<Decimal128Type>().values().to_vec();
         assert_eq!(ids, [1, 2, 3, 4, 5, 6, 9, 100, 101]);
@@ -171,7 +193,7 @@ mod tests {
         assert!(merge.next().await.unwrap().is_none());
         let places = merge.into_places();
         let of = |input: usize| (0..5).map(|doc| places[input].of(doc)).collect::<Vec<_>>();
-        assert_eq!(of(0), [Some(0), Some(3), Some(6), None, None]);
+        assert_eq!(of(1), [Some(0), Some(3), Some(6), None, None]);
         assert_eq!(of(2), [Some(1), Some(2), Some(4), Some(5), None]);
         assert_eq!(of(3), [Some(7), Some(8), None, None, None]);
     }

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use infino_format::record::Operation;
 use infino_manifest::Snapshot;
-use infino_wal::Change;
 
-use super::{MutationStats, killing, resolve, with_retries};
-use crate::{RowFilter, Table, TableError, writer};
+use super::MutationStats;
+use crate::{RowFilter, Table, TableError};
 
 impl Table {
     /// Takes out every row that `filter` matches, in one commit.
@@ -18,7 +16,11 @@ impl Table {
     /// # Errors
     /// `Invalid` if it matches more rows than `mutation_rows_max`; `Contention` if it kept losing; storage errors.
     pub async fn delete(&self, filter: Arc<dyn RowFilter>) -> Result<MutationStats, TableError> {
-        with_retries(self, |snapshot| delete_on(self, snapshot, &filter)).await
+        let mut writer = self.writer();
+        writer.delete(filter);
+        let receipt = writer.commit().await?;
+        let matched = receipt.deleted;
+        Ok(MutationStats { matched, tombstoned: matched, version: receipt.version })
     }
 
     /// [`Table::delete`] of the rows that `filter` matches in `snapshot`, tried once.
@@ -30,22 +32,10 @@ impl Table {
         snapshot: Arc<Snapshot>,
         filter: Arc<dyn RowFilter>,
     ) -> Result<MutationStats, TableError> {
-        delete_on(self, snapshot, &filter).await
+        let mut writer = self.writer().decided_on(snapshot);
+        writer.delete(filter);
+        let receipt = writer.commit().await?;
+        let matched = receipt.deleted;
+        Ok(MutationStats { matched, tombstoned: matched, version: receipt.version })
     }
-}
-
-async fn delete_on(
-    table: &Table,
-    snapshot: Arc<Snapshot>,
-    filter: &Arc<dyn RowFilter>,
-) -> Result<MutationStats, TableError> {
-    let targets = resolve(table, &snapshot, filter).await?;
-    let matched = targets.iter().map(|target| u64::from(target.rows.len())).sum();
-    if matched == 0 {
-        return Ok(MutationStats { version: snapshot.version, ..MutationStats::default() });
-    }
-    let epoch = table.inner.log.current().head.epoch;
-    let change = killing(Change::new(Operation::Delete, snapshot.version, epoch), &targets);
-    let version = writer::publish(table, change).await?.version;
-    Ok(MutationStats { matched, tombstoned: matched, version })
 }

@@ -1,15 +1,18 @@
-//! Deletes and updates: a predicate becomes rows, rows become deletion vectors and new superfiles, all in one record.
+//! Deletes, updates and upserts: predicates and keys become rows, rows become deletion vectors and new superfiles, all in
+//! one record.
 
+pub(crate) mod commit;
 mod delete;
+pub(crate) mod keys;
+pub(crate) mod stage;
 mod update;
 
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use infino_format::DocSet;
+use infino_format::{DocSet, RowId};
 use infino_manifest::{Entry, Snapshot};
-use infino_wal::{Change, WalError};
-use roaring::RoaringBitmap;
+use infino_wal::WalError;
 
 use crate::query::files;
 use crate::{RowFilter, Table, TableError};
@@ -23,6 +26,37 @@ pub struct MutationStats {
     pub tombstoned: u64,
     /// The version that shows it; the version before if nothing matched.
     pub version: u64,
+}
+
+/// What becomes of a row that is merged by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MergeSpec {
+    /// If a row with its key is there.
+    pub matched: Matched,
+    /// If none is.
+    pub not_matched: NotMatched,
+}
+
+/// What a merge does where a row with the key is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Matched {
+    /// The row given takes its place, all columns, and its `_id`.
+    #[default]
+    Update,
+    /// It goes, and the row given does not come in.
+    Delete,
+    /// It stays as it is.
+    Nothing,
+}
+
+/// What a merge does where no row with the key is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NotMatched {
+    /// The row given comes in.
+    #[default]
+    Insert,
+    /// It does not.
+    Nothing,
 }
 
 /// The live rows of one superfile that a predicate matched.
@@ -54,23 +88,30 @@ pub(crate) async fn resolve(
         .try_filter(|target| std::future::ready(!target.rows.is_empty()))
         .try_collect()
         .await?;
-    let matched: u64 = targets.iter().map(|target| u64::from(target.rows.len())).sum();
-    let max = table.inner.options.mutation_rows_max;
-    if matched > max {
-        return Err(TableError::invalid(format!(
-            "the predicate matches {matched} rows, the limit for one mutation is {max}; narrow it or raise `mutation_rows_max`"
-        )));
-    }
+    check_limit(table, targets.iter().map(|target| u64::from(target.rows.len())).sum())?;
     Ok(targets)
 }
 
-/// `change`, killing the targets too; the log stores their deletion vectors and merges them with those of others.
-pub(crate) fn killing(change: Change, targets: &[Target]) -> Change {
-    targets.iter().fold(change, |change, target| {
-        let rows = RoaringBitmap::from_sorted_iter(target.rows.iter())
-            .expect("a row set iterates in order");
-        change.delete(target.entry.summary.id, target.entry.deletes.clone(), rows)
-    })
+/// Refuses a mutation of more rows than one may touch.
+pub(crate) fn check_limit(table: &Table, matched: u64) -> Result<(), TableError> {
+    let max = table.inner.options.mutation_rows_max;
+    if matched <= max {
+        return Ok(());
+    }
+    Err(TableError::invalid(format!(
+        "the mutation matches {matched} rows, the limit for one is {max}; narrow it or raise `mutation_rows_max`"
+    )))
+}
+
+/// The ids of the targets, ascending.
+pub(crate) async fn row_ids(table: &Table, targets: &[Target]) -> Result<Vec<RowId>, TableError> {
+    let mut ids = Vec::new();
+    for target in targets {
+        let docs = target.rows.iter().collect::<Vec<_>>();
+        ids.extend(table.file(&target.entry).await?.row_ids(&docs).await?);
+    }
+    ids.sort_unstable();
+    Ok(ids)
 }
 
 /// Runs `attempt` until it does not conflict, refreshing in between.

@@ -10,7 +10,7 @@ use infino_format::SuperfileId;
 use infino_manifest::Snapshot;
 
 use super::{Hit, fan_out};
-use crate::{Table, TableError, writer};
+use crate::{Table, TableError, evolve, writer};
 
 /// What a search's result looks like: `_id`, the value under its name if it has one, the columns asked for.
 ///
@@ -92,9 +92,11 @@ async fn gather(
     let names = columns.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     let parts = fan_out::each(reads.collect(), |(file, docs)| {
         let (table, snapshot, names) = (table.clone(), snapshot.clone(), names.clone());
+        let schema = schema.clone();
         async move {
             let names = names.iter().map(String::as_str).collect::<Vec<_>>();
-            Ok(table.file_of(&snapshot, file).await?.rows(&docs, &names).await?)
+            let file = table.file_of(&snapshot, file).await?;
+            evolve::rows(&file, &schema, &docs, &names).await
         }
     })
     .await?;

@@ -1,8 +1,11 @@
 //! How many lists a recall takes, asked of the index itself.
 //!
 //! Rows drawn from the index are the queries, each looking for its neighbours other than itself. A scan of every list
-//! finds them, and the vectors themselves put the nearest in order; what is measured is how far down the order of lists each of them
-//! stands. The weights of that order are those that need the fewest lists.
+//! finds them, and the vectors themselves put the nearest in order; what is measured is how far down the order of lists
+//! each of them stands. The weights of that order are those that need the fewest lists. [`patience`] then measures where
+//! the same queries may end early.
+
+mod patience;
 
 use infino_format::schema::Metric;
 use rayon::prelude::*;
@@ -11,16 +14,20 @@ use super::rows::Rows;
 use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Calibration, Layout, ListBytes, ProbeOrder};
 use crate::random::SplitMix64;
 use crate::search::Query;
-use crate::search::route::Nearness;
+use crate::search::route::{Nearness, key};
 use crate::search::scan::{Candidate, Candidates};
 use crate::{VectorError, kernel};
 
 /// The stream of the seed that queries are drawn from.
 const PURPOSE: u64 = 4;
-const QUERIES: usize = 256;
+/// Queries drawn, as many as `SCANNED` codes allow, within these bounds.
+const QUERIES: std::ops::RangeInclusive<usize> = 256..=1024;
+const SCANNED: usize = 150_000_000;
 /// Of the misses that a recall allows, the share that lists not visited may cause; estimates cause some too, and queries
 /// are often farther from the rows than rows are from each other.
-const MARGIN: f64 = 0.8;
+const MARGIN: f64 = 0.75;
+/// The same where codes alone put the neighbours in order, which causes most of the misses.
+const MARGIN_OF_CODES: f64 = 0.25;
 /// Neighbours by estimate that are put in order by their vectors.
 const RERANKED: usize = 300;
 const SPREADS: [f32; 8] = [0.0, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4];
@@ -37,26 +44,54 @@ pub(super) fn calibrate(
         layout.header.calibration = [[nlist; CALIBRATED_RECALL.len()]; CALIBRATED_K.len()];
         return Ok(());
     }
-    let drawn = SplitMix64::new(layout.header.seed, PURPOSE).sample(order.len(), QUERIES);
+    let queries = (SCANNED / order.len()).clamp(*QUERIES.start(), *QUERIES.end());
+    let drawn = SplitMix64::new(layout.header.seed, PURPOSE).sample(order.len(), queries);
     let grid = grid(layout.header.metric);
-    let ranks = drawn
+    let found = drawn
         .par_iter()
-        .map(|&position| {
-            let found = neighbours(layout, codes, rows, order, position)?;
-            let near = Nearness::new(layout, &found.query);
-            let ranks = |&order| ranks(&near, layout.lists.len(), order, &found);
-            Ok(grid.iter().map(ranks).collect::<Vec<_>>())
-        })
+        .map(|&position| neighbours(layout, codes, rows, order, position))
         .collect::<Result<Vec<_>, VectorError>>()?;
-    let calibrations: Vec<Calibration> = (0..grid.len())
-        .map(|i| calibration(nlist as usize, ranks.iter().map(|ranks| ranks[i].as_slice())))
+    let lists = layout.lists.len();
+    let ranked: Vec<Vec<Vec<u32>>> = found
+        .par_iter()
+        .take(*QUERIES.start())
+        .map(|found| {
+            let near = Nearness::new(layout, &found.query);
+            grid.iter().map(|&order| ranks(&near, lists, order, found)).collect()
+        })
         .collect();
+    let calibrations = (0..grid.len())
+        .map(|i| calibration(layout, ranked.iter().map(|ranks| ranks[i].as_slice())));
     let cost = |calibration: &Calibration| calibration[0][2] + calibration[0][4];
-    let best =
-        (0..grid.len()).min_by_key(|&i| cost(&calibrations[i])).expect("the grid has points");
+    let (best, _) = calibrations
+        .enumerate()
+        .min_by_key(|(_, calibration)| cost(calibration))
+        .expect("the grid has points");
     layout.header.order = grid[best];
-    layout.header.calibration = calibrations[best];
-    Ok(())
+    let ranks: Vec<Vec<u32>> = found
+        .par_iter()
+        .map(|found| ranks(&Nearness::new(layout, &found.query), lists, grid[best], found))
+        .collect();
+    let without = calibration(layout, ranks.iter().map(Vec::as_slice));
+    let queries: Vec<Asked<'_>> = found
+        .iter()
+        .zip(&ranks)
+        .map(|(found, ranks)| Asked { query: &found.query, docs: &found.docs, ranks })
+        .collect();
+    patience::calibrate(layout, codes, &without, &queries)
+}
+
+/// The bytes of list `id`, which were made here.
+fn list<'a>(layout: &Layout, codes: &'a [u8], id: usize) -> Result<ListBytes<'a>, VectorError> {
+    let range = layout.list_range(id);
+    let at = (range.start - layout.open_len) as usize..(range.end - layout.open_len) as usize;
+    Ok(ListBytes::new(&codes[at], layout.lists[id].rows, layout.header.dim, true)?)
+}
+
+/// Of all neighbours, the share that lists visited are to hold for a recall.
+fn aimed(layout: &Layout, recall: f32) -> f64 {
+    let margin = if layout.header.payload().stands_alone() { MARGIN } else { MARGIN_OF_CODES };
+    1.0 - margin * (1.0 - f64::from(recall))
 }
 
 fn grid(metric: Metric) -> Vec<ProbeOrder> {
@@ -65,10 +100,18 @@ fn grid(metric: Metric) -> Vec<ProbeOrder> {
     means.iter().flat_map(point).collect()
 }
 
-/// A query, and the list of each of its neighbours, nearest first.
+/// A query, and its neighbours and their lists, nearest first.
 struct Found {
     query: Query,
+    docs: Vec<u32>,
     lists: Vec<u32>,
+}
+
+/// A query, and its neighbours and the ranks of their lists, nearest first.
+struct Asked<'a> {
+    query: &'a Query,
+    docs: &'a [u32],
+    ranks: &'a [u32],
 }
 
 fn neighbours(
@@ -84,11 +127,8 @@ fn neighbours(
     let k = (CALIBRATED_K[CALIBRATED_K.len() - 1] as usize).min(order.len() - 1);
     // One more for the row itself.
     let mut candidates = Candidates::new(layout, k + 1);
-    for (id, entry) in layout.lists.iter().enumerate() {
-        let range = layout.list_range(id);
-        let at = (range.start - layout.open_len) as usize..(range.end - layout.open_len) as usize;
-        let list = ListBytes::new(&codes[at], entry.rows, layout.header.dim, true)?;
-        candidates.scan(layout, &query, id, &list, None);
+    for id in 0..layout.lists.len() {
+        candidates.scan(layout, &query, id, &list(layout, codes, id)?, None);
     }
     let mut near: Vec<Candidate> = candidates.finish().into_rows();
     near.retain(|candidate| candidate.position as usize != position);
@@ -109,23 +149,24 @@ fn neighbours(
     near[..reranked].sort_unstable_by(|a, b| {
         a.estimate.total_cmp(&b.estimate).then(a.position.cmp(&b.position))
     });
-    Ok(Found { query, lists: near.iter().map(|candidate| candidate.list).collect() })
+    let docs = near.iter().map(|candidate| candidate.doc).collect();
+    Ok(Found { query, docs, lists: near.iter().map(|candidate| candidate.list).collect() })
 }
 
 /// The rank of each neighbour's list under `order`.
 fn ranks(near: &Nearness<'_>, lists: usize, order: ProbeOrder, found: &Found) -> Vec<u32> {
-    let mut scores: Vec<(f32, u32)> =
-        (0..lists).map(|id| (near.score(order, id), id as u32)).collect();
-    scores.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-    let mut rank = vec![0; scores.len()];
-    for (at, &(_, id)) in scores.iter().enumerate() {
-        rank[id as usize] = at as u32;
+    let mut keys: Vec<u64> = (0..lists).map(|id| key(near.score(order, id), id)).collect();
+    keys.sort_unstable();
+    let mut rank = vec![0; keys.len()];
+    for (at, &key) in keys.iter().enumerate() {
+        rank[key as u32 as usize] = at as u32;
     }
     found.lists.iter().map(|&list| rank[list as usize]).collect()
 }
 
 /// The least number of lists for each number of neighbours and each recall.
-fn calibration<'a>(nlist: usize, ranks: impl Iterator<Item = &'a [u32]> + Clone) -> Calibration {
+fn calibration<'a>(layout: &Layout, ranks: impl Iterator<Item = &'a [u32]> + Clone) -> Calibration {
+    let nlist = layout.lists.len();
     let mut calibration = Calibration::default();
     for (row, k) in calibration.iter_mut().zip(CALIBRATED_K) {
         let mut at_rank = vec![0u64; nlist];
@@ -137,8 +178,7 @@ fn calibration<'a>(nlist: usize, ranks: impl Iterator<Item = &'a [u32]> + Clone)
             }
         }
         for (nprobe, recall) in row.iter_mut().zip(CALIBRATED_RECALL) {
-            let aimed = 1.0 - MARGIN * (1.0 - f64::from(recall));
-            let needed = (aimed * total as f64).ceil() as u64;
+            let needed = (aimed(layout, recall) * total as f64).ceil() as u64;
             let mut seen = 0;
             let lists = at_rank.iter().position(|&count| {
                 seen += count;

@@ -4,15 +4,15 @@ use std::io::Write;
 
 use infino_format::DocId;
 use infino_format::checksum;
-use infino_format::schema::RerankCodec;
 use rayon::prelude::*;
 
 use super::List;
 use super::rows::{Rows, Scratch};
 use crate::kernel::BLOCK_ROWS;
-use crate::layout::{GROUP_ROWS, ListEntry, block_width, payload_stride};
+use crate::layout::{ListEntry, block_width};
+use crate::payload::{self, Payload};
 use crate::rabitq::{self, Factors};
-use crate::{BuildOptions, IvfSpec, VectorError, kernel, kmeans, sq8};
+use crate::{BuildOptions, IvfSpec, VectorError, extended, kernel, kmeans, sq8};
 
 /// Bytes of rows that are encoded at a time.
 const BATCH_BYTES: usize = 32 << 20;
@@ -24,7 +24,7 @@ pub(super) struct Encoded {
     /// The row at each position in list order.
     pub(super) order: Vec<u32>,
     pub(super) codes: Vec<u8>,
-    pub(super) payload: Payload,
+    pub(super) payload: PayloadRegion,
     pub(super) radius: f32,
 }
 
@@ -43,7 +43,7 @@ pub(super) fn encode(
         centroids: Vec::with_capacity(lists.len() * spec.dim),
         order: Vec::with_capacity(docs.len()),
         codes: Vec::new(),
-        payload: Payload::new(options, payload_stride(spec.rerank, spec.dim), rows.spilled())?,
+        payload: PayloadRegion::new(spec, options, rows.spilled())?,
         radius: 0.0,
     };
     let mut left = path.as_slice();
@@ -91,7 +91,7 @@ impl EncodedList {
         mean: &[f32],
     ) -> Result<Self, VectorError> {
         let dim = spec.dim;
-        let width = if spec.rerank == RerankCodec::F32 { 2 * dim } else { dim };
+        let width = if spec.payload().is_of_given() { 2 * dim } else { dim };
         let records = rows.gather(list, width)?;
         let scale = max_abs(point) / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
@@ -106,14 +106,19 @@ impl EncodedList {
             .map(|(row, code)| rabitq::encode(spec.metric, row, &centroid, code))
             .collect();
         let mean2 = factors.iter().map(|row| f64::from(row.norm2)).sum::<f64>() / list.len() as f64;
-        let mut payload = Vec::with_capacity(list.len() * payload_stride(spec.rerank, dim));
+        let mut payload = Vec::with_capacity(list.len() * spec.payload().stride(dim));
         for record in records.chunks_exact(width) {
-            match spec.rerank {
-                RerankCodec::None => {}
-                RerankCodec::Sq8Residual => sq8::encode(record, step, &mut payload),
-                RerankCodec::F32 => {
+            match spec.payload() {
+                Payload::None => {}
+                Payload::Extended { bits } => {
+                    let offset = record.iter().zip(&centroid).map(|(x, c)| x - c);
+                    extended::encode(&offset.collect::<Vec<_>>(), bits, &mut payload);
+                }
+                Payload::Sq8 => sq8::encode(record, step, &mut payload),
+                Payload::Floats => {
                     payload.extend(record[dim..].iter().flat_map(|x| x.to_le_bytes()));
                 }
+                Payload::Bits => payload::encode_bits(&record[dim..], &mut payload),
             }
         }
         let entry = ListEntry {
@@ -163,7 +168,7 @@ fn max_abs(x: &[f32]) -> f32 {
 }
 
 /// The payload region: groups of rows, each behind a checksum.
-pub(super) struct Payload {
+pub(super) struct PayloadRegion {
     group_bytes: usize,
     /// Rows of a group that is not full yet.
     open: Vec<u8>,
@@ -172,10 +177,11 @@ pub(super) struct Payload {
     written: u64,
 }
 
-impl Payload {
-    fn new(options: &BuildOptions, stride: usize, spill: bool) -> Result<Self, VectorError> {
+impl PayloadRegion {
+    fn new(spec: &IvfSpec, options: &BuildOptions, spill: bool) -> Result<Self, VectorError> {
+        let stride = spec.payload().stride(spec.dim);
         let scratch = if spill && stride > 0 { Some(Scratch::new(options)?) } else { None };
-        let group_bytes = stride * GROUP_ROWS as usize;
+        let group_bytes = stride * spec.payload().group_rows() as usize;
         Ok(Self { group_bytes, open: Vec::new(), held: Vec::new(), scratch, written: 0 })
     }
 

@@ -12,16 +12,15 @@ use std::io::Write;
 
 use bytes::Bytes;
 use infino_format::DocId;
-use infino_format::schema::RerankCodec;
 use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use crate::kmeans::{self, Assigner, Centroids};
-use crate::layout::{Calibration, Header, Layout, ProbeOrder};
+use crate::layout::{Calibration, Header, Layout, Patience, ProbeOrder};
 use crate::random::SplitMix64;
 use crate::rotation::Rotation;
 use crate::search::query::scale;
-use crate::{BuildOptions, IvfSpec, VectorError};
+use crate::{BuildOptions, IvfSpec, Vector, VectorError};
 use encode::Encoded;
 use rows::Rows;
 
@@ -39,8 +38,10 @@ const LIST_ROWS_EXCESS: usize = 4;
 const SPLIT_MAX: usize = 64;
 /// The stream of the seed that splits are drawn from.
 const SPLIT: u64 = 6;
-/// Rows that a list has at least on average, unless the spec says otherwise.
-const LIST_ROWS_MIN: f64 = 64.0;
+/// Rows that a list has at least on average, unless the spec says otherwise: of them, and of the dimension by which they
+/// pay for the bytes of their centroid.
+const LIST_ROWS_MIN: usize = 64;
+const DIMS_PER_LIST_ROW: usize = 5;
 
 /// What a build made, beside the bytes.
 #[derive(Debug, Clone, PartialEq)]
@@ -78,8 +79,8 @@ impl IvfBuilder {
     pub fn new(spec: IvfSpec, options: BuildOptions) -> Result<Self, VectorError> {
         spec.check()?;
         let rotation = Rotation::new(spec.dim, spec.seed);
-        // The payload of codec F32 is the vector as it came, so it is kept beside the rotated one.
-        let width = if spec.rerank == RerankCodec::F32 { 2 * spec.dim } else { spec.dim };
+        // What a payload is made of is kept beside the rotated vector.
+        let width = if spec.payload().is_of_given() { 2 * spec.dim } else { spec.dim };
         let rows = Rows::new(width, &options);
         let sum = vec![0.0; spec.dim];
         Ok(Self { spec, options, rotation, rows, docs: Vec::new(), sum, record: Vec::new() })
@@ -107,13 +108,24 @@ impl IvfBuilder {
         self.record.extend(vector.iter().map(|x| x * scale));
         let scaled = self.record.clone();
         self.rotation.apply(&mut self.record);
-        if self.spec.rerank == RerankCodec::F32 {
+        if self.spec.payload().is_of_given() {
             self.record.extend_from_slice(vector);
         }
         self.rows.push(&self.record)?;
         self.docs.push(doc);
         self.sum.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += f64::from(x));
         Ok(())
+    }
+
+    /// [`IvfBuilder::push`] of a vector of another type.
+    ///
+    /// # Errors
+    /// As [`IvfBuilder::push`].
+    pub fn push_vector(&mut self, doc: DocId, vector: Vector<'_>) -> Result<(), VectorError> {
+        match vector {
+            Vector::F32(vector) => self.push(doc, vector),
+            other => self.push(doc, &other.to_floats()),
+        }
     }
 
     /// Rows pushed so far.
@@ -170,6 +182,7 @@ impl IvfBuilder {
         let header = Header {
             metric: self.spec.metric,
             rerank: self.spec.rerank,
+            extra_bits: self.spec.extra_bits,
             dim: self.spec.dim,
             rows: self.docs.len() as u32,
             doc_end: self.docs.last().map_or(0, |last| last + 1),
@@ -177,6 +190,7 @@ impl IvfBuilder {
             target_recall: self.spec.target_recall,
             order: ProbeOrder { mean: 0.0, spread: 0.0 },
             calibration: Calibration::default(),
+            patience: Patience::default(),
         };
         let mut layout = Layout::new(header, lists, Bytes::from(centroids));
         calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;
@@ -200,7 +214,7 @@ impl IvfBuilder {
         }
         let wanted = match self.spec.nlist {
             Some(nlist) => nlist as usize,
-            None => nlist(rows),
+            None => self.nlist(rows),
         };
         let drawn = (wanted * SAMPLE_PER_LIST).min(SAMPLE_BYTES_MAX / (4 * dim)).max(wanted);
         let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(rows, drawn);
@@ -225,6 +239,18 @@ impl IvfBuilder {
         lists.retain(|list| !list.rows.is_empty());
         // Lists asked for by number stay as many.
         if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
+    }
+
+    /// About four times the root: scanning codes and ordering lists then cost alike.
+    fn nlist(&self, rows: usize) -> usize {
+        let most = rows as f64 / self.list_rows_min() as f64;
+        ((4.096 * (rows as f64).sqrt()).min(most).round() as usize).max(1)
+    }
+
+    fn list_rows_min(&self) -> usize {
+        // An index of codes alone is there to be small.
+        let small = usize::from(!self.spec.payload().stands_alone());
+        LIST_ROWS_MIN.max(self.spec.dim / (DIMS_PER_LIST_ROW - small))
     }
 
     /// Every row in its nearest list.
@@ -259,7 +285,7 @@ impl IvfBuilder {
     /// Splits lists that are much longer than the others, so that no query pays for one.
     fn split(&self, lists: Vec<List>) -> Result<Vec<List>, VectorError> {
         let dim = self.spec.dim;
-        let mean = (self.docs.len() / lists.len()).max(LIST_ROWS_MIN as usize);
+        let mean = (self.docs.len() / lists.len()).max(self.list_rows_min());
         let mut even = Vec::with_capacity(lists.len());
         for list in lists {
             if list.rows.len() <= LIST_ROWS_EXCESS * mean {
@@ -290,17 +316,11 @@ struct List {
     mean: Vec<f32>,
 }
 
-/// About four times the root: scanning codes and ordering lists then cost alike.
-fn nlist(rows: usize) -> usize {
-    let rows = rows as f64;
-    ((4.096 * rows.sqrt()).min(rows / LIST_ROWS_MIN).round() as usize).max(1)
-}
-
 /// A section whose parts are all known.
 struct Ready {
     layout: Layout,
     codes: Vec<u8>,
     positions: Vec<u8>,
-    payload: encode::Payload,
+    payload: encode::PayloadRegion,
     built: Built,
 }

@@ -1,17 +1,19 @@
-//! Kernels for CPUs with AVX2 and FMA.
+//! Kernels for CPUs with AVX2, FMA and POPCNT.
 
 use std::arch::x86_64::*;
 
 use super::scalar::{self, Bounding, LANES, TILE_LANES};
 use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_scan, scalar::check_tile};
 
-/// Proof that this CPU has AVX2 and FMA; only [`Avx2::detect`] makes one.
+/// Proof that this CPU has AVX2, FMA and POPCNT; only [`Avx2::detect`] makes one.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx2(());
 
 impl Avx2 {
     pub(crate) fn detect() -> Option<Self> {
-        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let has = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("popcnt");
         has.then_some(Self(()))
     }
 }
@@ -363,4 +365,37 @@ pub(crate) fn hadamard(_: Avx2, x: &mut [f32]) {
 #[target_feature(enable = "avx2")]
 fn hadamard_inner(x: &mut [f32]) {
     scalar::hadamard(x);
+}
+
+pub(crate) fn dot_extended(
+    _: Avx2,
+    query: &[f32],
+    centroid: &[u8],
+    scale: f32,
+    signs: &[u8],
+    code: &[u8],
+) -> f32 {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { dot_extended_inner(query, centroid, scale, signs, code) }
+}
+
+#[target_feature(enable = "avx2,fma,popcnt")]
+fn dot_extended_inner(
+    query: &[f32],
+    centroid: &[u8],
+    scale: f32,
+    signs: &[u8],
+    code: &[u8],
+) -> f32 {
+    scalar::dot_extended(query, centroid, scale, signs, code)
+}
+
+pub(crate) fn hamming(_: Avx2, a: &[u8], b: &[u8]) -> u32 {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { hamming_inner(a, b) }
+}
+
+#[target_feature(enable = "avx2,fma,popcnt")]
+fn hamming_inner(a: &[u8], b: &[u8]) -> u32 {
+    scalar::hamming(a, b)
 }

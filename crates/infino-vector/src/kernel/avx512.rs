@@ -1,4 +1,4 @@
-//! Kernels for CPUs with AVX-512 (F, BW, VL, VNNI).
+//! Kernels for CPUs with AVX-512 (F, BW, VL, VNNI) and POPCNT.
 
 use std::arch::x86_64::*;
 
@@ -15,7 +15,8 @@ impl Avx512 {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni")
-            && is_x86_feature_detected!("fma");
+            && is_x86_feature_detected!("fma")
+            && is_x86_feature_detected!("popcnt");
         has.then_some(Self(()))
     }
 }
@@ -335,4 +336,37 @@ pub(crate) fn hadamard(_: Avx512, x: &mut [f32]) {
 #[target_feature(enable = "avx512f,avx512vl")]
 fn hadamard_inner(x: &mut [f32]) {
     scalar::hadamard(x);
+}
+
+pub(crate) fn dot_extended(
+    _: Avx512,
+    query: &[f32],
+    centroid: &[u8],
+    scale: f32,
+    signs: &[u8],
+    code: &[u8],
+) -> f32 {
+    // SAFETY: the `Avx512` argument proves the CPU has it.
+    unsafe { dot_extended_inner(query, centroid, scale, signs, code) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma,popcnt")]
+fn dot_extended_inner(
+    query: &[f32],
+    centroid: &[u8],
+    scale: f32,
+    signs: &[u8],
+    code: &[u8],
+) -> f32 {
+    scalar::dot_extended(query, centroid, scale, signs, code)
+}
+
+pub(crate) fn hamming(_: Avx512, a: &[u8], b: &[u8]) -> u32 {
+    // SAFETY: the `Avx512` argument proves the CPU has it.
+    unsafe { hamming_inner(a, b) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,fma,popcnt")]
+fn hamming_inner(a: &[u8], b: &[u8]) -> u32 {
+    scalar::hamming(a, b)
 }

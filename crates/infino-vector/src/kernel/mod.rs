@@ -80,6 +80,14 @@ dispatch! {
     dot_i8(query: &[i8], rows: &[u8], out: &mut [i32])
 }
 dispatch! {
+    /// See [`scalar::dot_extended`].
+    dot_extended(query: &[f32], centroid: &[u8], scale: f32, signs: &[u8], code: &[u8]) -> f32
+}
+dispatch! {
+    /// See [`scalar::hamming`].
+    hamming(a: &[u8], b: &[u8]) -> u32
+}
+dispatch! {
     /// See [`scalar::dot_tile`].
     dot_tile(rows: &[&[f32]], points: &[f32], out: &mut [f32])
 }

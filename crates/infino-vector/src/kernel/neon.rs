@@ -116,3 +116,18 @@ pub(crate) fn dot_tile(_: Neon, rows: &[&[f32]], points: &[f32], out: &mut [f32]
 pub(crate) fn hadamard(_: Neon, x: &mut [f32]) {
     scalar::hadamard(x);
 }
+
+pub(crate) fn dot_extended(
+    _: Neon,
+    query: &[f32],
+    centroid: &[u8],
+    scale: f32,
+    signs: &[u8],
+    code: &[u8],
+) -> f32 {
+    scalar::dot_extended(query, centroid, scale, signs, code)
+}
+
+pub(crate) fn hamming(_: Neon, a: &[u8], b: &[u8]) -> u32 {
+    scalar::hamming(a, b)
+}

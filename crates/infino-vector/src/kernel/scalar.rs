@@ -135,6 +135,7 @@ fn sum(len: usize, term: impl Fn(usize, f32) -> f32) -> f32 {
 }
 
 /// Adds the upper half to the lower until one is left.
+#[inline(always)]
 pub(super) fn halve(sums: &mut [f32]) -> f32 {
     let mut width = sums.len() / 2;
     while width > 0 {
@@ -152,6 +153,75 @@ pub(crate) fn dot_i8(query: &[i8], rows: &[u8], out: &mut [i32]) {
     for (out, row) in out.iter_mut().zip(rows.chunks_exact(query.len())) {
         *out = query.iter().zip(row).map(|(&a, &b)| i32::from(a) * i32::from(b as i8)).sum();
     }
+}
+
+/// Inner product of a query's offset from a centroid, `scale` times `centroid`, with a code of extended RaBitQ: coordinate
+/// `i` is `m + ½`, negative where the bit of `signs` is 0, `m` the `i`th number of `b` bits of `code`, `b` bytes for each
+/// byte of `signs`.
+#[inline(always)]
+pub(crate) fn dot_extended(
+    query: &[f32],
+    centroid: &[u8],
+    scale: f32,
+    signs: &[u8],
+    code: &[u8],
+) -> f32 {
+    assert_eq!(query.len(), centroid.len(), "vectors of one index share a dimension");
+    assert_eq!(query.len().div_ceil(8), signs.len(), "a bit a dimension");
+    match code.len() / signs.len().max(1) {
+        1 => extended::<1>(query, centroid, scale, signs, code),
+        2 => extended::<2>(query, centroid, scale, signs, code),
+        3 => extended::<3>(query, centroid, scale, signs, code),
+        4 => extended::<4>(query, centroid, scale, signs, code),
+        5 => extended::<5>(query, centroid, scale, signs, code),
+        6 => extended::<6>(query, centroid, scale, signs, code),
+        _ => extended::<7>(query, centroid, scale, signs, code),
+    }
+}
+
+#[inline(always)]
+fn extended<const BITS: usize>(
+    query: &[f32],
+    centroid: &[u8],
+    scale: f32,
+    signs: &[u8],
+    code: &[u8],
+) -> f32 {
+    assert_eq!(code.len(), BITS * signs.len(), "as many bits a dimension in all rows");
+    let mut sums = [0.0f32; LANES];
+    let eights =
+        query.chunks(8).zip(centroid.chunks(8)).zip(signs.iter().zip(code.chunks_exact(BITS)));
+    for (at, ((query, centroid), (&signs, code))) in eights.enumerate() {
+        let mut word = [0; 8];
+        word[..BITS].copy_from_slice(code);
+        let word = u64::from_le_bytes(word);
+        let sums = &mut sums[at % (LANES / 8) * 8..][..8];
+        let mut term = |i: usize| {
+            let level = (word >> (i * BITS)) as u32 & ((1 << BITS) - 1);
+            // The sign bit of a float is 1 where that of the code is 0.
+            let y =
+                f32::from_bits((level as f32 + 0.5).to_bits() ^ (!u32::from(signs) >> i & 1) << 31);
+            let offset = (-scale).mul_add(f32::from(centroid[i] as i8), query[i]);
+            sums[i] = offset.mul_add(y, sums[i]);
+        };
+        if query.len() == 8 {
+            (0..8).for_each(&mut term);
+        } else {
+            (0..query.len()).for_each(&mut term);
+        }
+    }
+    halve(&mut sums)
+}
+
+/// Bits that differ.
+#[inline(always)]
+pub(crate) fn hamming(a: &[u8], b: &[u8]) -> u32 {
+    assert_eq!(a.len(), b.len(), "vectors of one index share a dimension");
+    let (a8, b8) = (a.chunks_exact(8), b.chunks_exact(8));
+    let tail = a8.remainder().iter().zip(b8.remainder());
+    let word = |x: &[u8]| u64::from_le_bytes(x.try_into().expect("chunks of 8"));
+    a8.zip(b8).map(|(a, b)| (word(a) ^ word(b)).count_ones()).sum::<u32>()
+        + tail.map(|(a, b)| (a ^ b).count_ones()).sum::<u32>()
 }
 
 /// Inner products of each of `rows` with each of `points`, which follow each other; those of a row follow each other in `out`.

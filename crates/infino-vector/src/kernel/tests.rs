@@ -134,6 +134,28 @@ fn byte_products_agree() {
 }
 
 #[test]
+fn code_products_agree() {
+    let mut random = SplitMix64::new(7, 1);
+    for dim in [16, 17, 31, 64, 100, 384, 1000] {
+        let query = floats(&mut random, dim);
+        let (centroid, signs) = (bytes(&mut random, dim), bytes(&mut random, dim.div_ceil(8)));
+        for bits in 1..=7 {
+            let code = bytes(&mut random, bits * signs.len());
+            macro_rules! run {
+                ($module:ident, $($cpu:ident,)?) => {
+                    (
+                        $module::dot_extended($($cpu,)? &query, &centroid, 0.02, &signs, &code)
+                            .to_bits(),
+                        $module::hamming($($cpu,)? &centroid, &centroid.iter().rev().copied().collect::<Vec<_>>()),
+                    )
+                };
+            }
+            check_widths!(run);
+        }
+    }
+}
+
+#[test]
 fn transforms_agree() {
     let mut random = SplitMix64::new(6, 1);
     for len in [8, 16, 64, 512] {

@@ -4,16 +4,17 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use infino_format::schema::RerankCodec;
 use infino_format::{DocId, DocSet, Fetch, FormatError, Step};
 
 use super::ranges::{Read, close_gaps, runs};
 use super::rerank::Scorer;
 use super::route::Route;
-use super::scan::{Candidate, Candidates};
+use super::scan::{Candidates, Shortlist};
+use super::stop::Stop;
 use super::{Plan, Query};
 use crate::index::Inner;
-use crate::layout::{GROUP_ROWS, Layout, ListBytes, verify_tail};
+use crate::layout::{Layout, ListBytes, verify_tail};
+use crate::payload::Payload;
 use crate::positions::Positions;
 use crate::{Neighbor, SearchParams, VectorError};
 
@@ -37,16 +38,14 @@ pub struct Search {
 
 enum State {
     Start(Plan),
-    /// Waiting for the lists of `ids`.
+    /// Waiting for the lists of `ids`, nearest first.
     Lists {
-        route: Route,
-        candidates: Candidates,
+        scan: Scan,
         ids: Vec<u32>,
-        visited: usize,
     },
     /// Waiting for the payload of candidates, which come most promising first; some may have been read before.
     Payload {
-        candidates: Vec<Candidate>,
+        shortlist: Shortlist,
         read: Vec<Read>,
     },
     /// Waiting for the positions of the rows allowed.
@@ -58,6 +57,14 @@ enum State {
         rows: Vec<(u32, DocId)>,
     },
     Ended,
+}
+
+/// A scan in progress.
+struct Scan {
+    route: Route,
+    candidates: Candidates,
+    stop: Stop,
+    visited: usize,
 }
 
 impl Search {
@@ -81,64 +88,63 @@ impl Search {
         Step::Ranges(ranges)
     }
 
-    fn ask_lists(
-        &mut self,
-        mut route: Route,
-        candidates: Candidates,
-        visited: usize,
-        wanted: usize,
-    ) -> Step<Vec<Neighbor>> {
-        let mut ids = route.take(wanted).to_vec();
-        ids.sort_unstable();
+    fn ask_lists(&mut self, mut scan: Scan, wanted: usize) -> Step<Vec<Neighbor>> {
+        let ids = scan.route.take(wanted).to_vec();
+        let mut in_place = ids.clone();
+        in_place.sort_unstable();
         let ranges: Vec<_> =
-            ids.iter().map(|&id| self.inner.layout.list_range(id as usize)).collect();
+            in_place.iter().map(|&id| self.inner.layout.list_range(id as usize)).collect();
         let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        let visited = visited + ids.len();
-        self.ask(State::Lists { route, candidates, ids, visited }, close_gaps(ranges, bytes / 5))
+        scan.visited += ids.len();
+        self.ask(State::Lists { scan, ids }, close_gaps(ranges, bytes / 5))
     }
 
     fn scan(
         &mut self,
-        route: Route,
-        mut candidates: Candidates,
+        mut scan: Scan,
         ids: &[u32],
-        visited: usize,
         read: &Read,
     ) -> Result<Step<Vec<Neighbor>>, VectorError> {
         let inner = self.inner.clone();
         let layout = &inner.layout;
+        let candidates = &mut scan.candidates;
         for &id in ids {
             let list = list(layout, read, id as usize)?;
             candidates.scan(layout, &self.query, id as usize, &list, self.allowed.as_ref());
+            if scan.stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+                break;
+            }
         }
-        if candidates.len() < self.k && visited < layout.lists.len() {
-            return Ok(self.ask_lists(route, candidates, visited, visited));
+        if candidates.len() < self.k && scan.visited < layout.lists.len() {
+            let wanted = scan.visited;
+            return Ok(self.ask_lists(scan, wanted));
         }
+        let candidates = scan.candidates;
         let mut shortlist = candidates.finish();
-        if layout.header.rerank == RerankCodec::None {
+        if layout.header.payload() == Payload::None {
             return Ok(Step::Done(shortlist.by_estimate(layout, self.query.within, self.k)));
         }
         shortlist.sort();
         let promising = shortlist.promising(self.k);
-        let candidates = shortlist.into_rows();
-        if candidates.is_empty() {
+        if shortlist.rows().is_empty() {
             return Ok(Step::Done(Vec::new()));
         }
-        let ranges = self.payload_ranges(candidates[..promising].iter().map(|row| row.position));
-        Ok(self.ask(State::Payload { candidates, read: Vec::new() }, ranges))
+        let first = shortlist.rows()[..promising].iter().map(|row| row.position);
+        let ranges = self.payload_ranges(first);
+        Ok(self.ask(State::Payload { shortlist, read: Vec::new() }, ranges))
     }
 
     /// Scores candidates until no other can be among the nearest, or the payload of one is missing.
     fn rerank(
         &mut self,
-        candidates: Vec<Candidate>,
+        shortlist: Shortlist,
         read: Vec<Read>,
     ) -> Result<Step<Vec<Neighbor>>, VectorError> {
         let inner = self.inner.clone();
         let layout = &inner.layout;
         let mut scorer = Scorer::new(layout, &self.query, self.k);
         let mut missing = Vec::new();
-        for candidate in &candidates {
+        for candidate in shortlist.rows() {
             if scorer.rules_out(candidate) {
                 break;
             }
@@ -147,10 +153,7 @@ impl Search {
                 payload = payload.or(read.payload(layout, candidate.position)?);
             }
             match payload {
-                Some(payload) => {
-                    let step = layout.lists[candidate.list as usize].step;
-                    scorer.score(candidate.doc, step, payload);
-                }
+                Some(payload) => scorer.score_candidate(&shortlist, candidate, payload),
                 None => missing.push(candidate.position),
             }
         }
@@ -158,12 +161,13 @@ impl Search {
             return Ok(Step::Done(scorer.finish()));
         }
         let ranges = self.payload_ranges(missing.into_iter());
-        Ok(self.ask(State::Payload { candidates, read }, ranges))
+        Ok(self.ask(State::Payload { shortlist, read }, ranges))
     }
 
     fn payload_ranges(&self, positions: impl Iterator<Item = u32>) -> Vec<Range<u64>> {
         let layout = &self.inner.layout;
-        let mut groups: Vec<u32> = positions.map(|position| position / GROUP_ROWS).collect();
+        let mut groups: Vec<u32> =
+            positions.map(|position| position / layout.group_rows()).collect();
         groups.sort_unstable();
         let ranges = runs(groups.into_iter())
             .into_iter()
@@ -265,17 +269,19 @@ impl Fetch for Search {
                     Ok(self.ask(State::AllLists, Vec::from_iter([codes])))
                 }
             },
-            State::Start(Plan::Probe { lists }) => {
-                let route = Route::new(layout, &self.query);
-                let candidates = Candidates::new(layout, self.k);
-                Ok(self.ask_lists(route, candidates, 0, lists))
+            State::Start(Plan::Probe { lists, patience }) => {
+                let scan = Scan {
+                    route: Route::new(layout, &self.query, lists),
+                    candidates: Candidates::new(layout, self.k),
+                    stop: Stop::new(lists, patience),
+                    visited: 0,
+                };
+                Ok(self.ask_lists(scan, lists))
             }
-            State::Lists { route, candidates, ids, visited } => {
-                self.scan(route, candidates, &ids, visited, &read)
-            }
-            State::Payload { candidates, read: mut before } => {
+            State::Lists { scan, ids } => self.scan(scan, &ids, &read),
+            State::Payload { shortlist, read: mut before } => {
                 before.push(read);
-                self.rerank(candidates, before)
+                self.rerank(shortlist, before)
             }
             State::Positions(positions) => self.allowed_rows(positions, &read),
             State::AllLists => self.all_rows(&read),

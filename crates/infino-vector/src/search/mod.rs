@@ -5,6 +5,7 @@
 //! most promising first, until no other can be among the nearest. In memory the three run at once; over ranges
 //! [`fetch`] runs the same steps with a round of reads before each of the last two.
 
+pub(crate) mod coarse;
 pub(crate) mod fetch;
 pub(crate) mod query;
 mod ranges;
@@ -12,16 +13,16 @@ pub(crate) mod rerank;
 mod resident;
 pub(crate) mod route;
 pub(crate) mod scan;
+pub(crate) mod stop;
 
 pub use fetch::Search;
 pub(crate) use query::Query;
 pub(crate) use resident::resident;
 
 use infino_format::DocSet;
-use infino_format::schema::RerankCodec;
 
 use crate::SearchParams;
-use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Layout};
+use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, FILTERED, Layout};
 
 /// So many allowed rows at most are scored one by one, whatever the codes would cost.
 const FEW_ROWS: f64 = 64.0;
@@ -29,14 +30,14 @@ const FEW_ROWS: f64 = 64.0;
 const CODES_PER_ROW: f64 = 24.0;
 
 /// How a search goes about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Plan {
     /// No row can be found.
     Nothing,
     /// Score the payload of every row that counts.
     All,
-    /// Visit so many lists, then more while rows are missing.
-    Probe { lists: usize },
+    /// Visit so many lists at most, then more while rows are missing; see [`stop`].
+    Probe { lists: usize, patience: f32 },
 }
 
 impl Plan {
@@ -47,16 +48,23 @@ impl Plan {
             return Self::Nothing;
         }
         let nlist = layout.lists.len();
-        let codes_alone = layout.header.rerank == RerankCodec::None;
+        let codes_alone = !layout.header.payload().stands_alone();
         if params.exact {
-            return if codes_alone { Self::Probe { lists: nlist } } else { Self::All };
+            return if codes_alone {
+                Self::Probe { lists: nlist, patience: 0.0 }
+            } else {
+                Self::All
+            };
         }
         let share = f64::from(counts) / f64::from(rows);
         let lists = nprobe(layout, params, share) as usize;
         let codes = f64::from(rows) * lists as f64 / nlist as f64;
         let few = f64::from(counts) <= FEW_ROWS.max(codes / CODES_PER_ROW);
         let asked = params.nprobe.is_some() || codes_alone || allowed.is_none();
-        if few && !asked && layout.positions.is_some() { Self::All } else { Self::Probe { lists } }
+        if few && !asked && layout.positions.is_some() {
+            return Self::All;
+        }
+        Self::Probe { lists, patience: patience(layout, params, share) }
     }
 }
 
@@ -66,25 +74,56 @@ pub(crate) fn nprobe(layout: &Layout, params: &SearchParams, share: f64) -> u32 
     if let Some(nprobe) = params.nprobe {
         return nprobe.min(nlist);
     }
-    let target = params.target_recall.unwrap_or(layout.header.target_recall);
-    let column = CALIBRATED_RECALL.iter().position(|&recall| target <= recall + 1e-6);
-    let Some(column) = column else { return nlist };
+    let Some(column) = column(layout, params) else { return nlist };
     // Rows that count seldom stand as near together as all rows do.
     let room = if share < 1.0 { 1.2 } else { 1.0 };
-    let k = (room * params.k as f64 / share).max(1.0);
-    let at = |row: usize| f64::from(layout.header.calibration[row][column]);
+    let (row, along) = row(room * params.k as f64 / share);
+    let at = |row: usize| f64::from(layout.header.calibration[row][column]).max(1.0);
+    let wanted = at(row) * (at(row + 1) / at(row)).powf(along);
+    (wanted.ceil() as u32).clamp(1.min(nlist), nlist)
+}
+
+/// The patience that goes with the lists of [`nprobe`].
+fn patience(layout: &Layout, params: &SearchParams, share: f64) -> f32 {
+    let Some(column) = column(layout, params).filter(|_| params.nprobe.is_none()) else {
+        return 0.0;
+    };
+    let at = |row: usize| f64::from(layout.header.patience[row][column]);
+    // Where one end never ends early, neither does what lies between.
+    let between = |from: usize, to: usize, along: f64| match along {
+        0.0 => at(from),
+        ..=1.0 if at(from) > 0.0 && at(to) > 0.0 => at(from) * (at(to) / at(from)).powf(along),
+        _ => 0.0,
+    };
+    let (k, few) = ((params.k as f64).max(1.0).log10() - 1.0, (-share.log10()).clamp(0.0, 1.0));
+    let filtered = between(0, FILTERED, few);
+    if k <= 0.0 || filtered == 0.0 {
+        return filtered as f32;
+    }
+    (between(0, 1, k) * (filtered / at(0))) as f32
+}
+
+/// The column of the calibration for the recall asked for; none if it asks for more than is calibrated.
+fn column(layout: &Layout, params: &SearchParams) -> Option<usize> {
+    let target = params.target_recall.unwrap_or(layout.header.target_recall);
+    CALIBRATED_RECALL.iter().position(|&recall| target <= recall + 1e-6)
+}
+
+/// The row of the calibration to start from for `k` neighbours, and how far it is from there to the next; past 1 for more
+/// than are calibrated.
+fn row(k: f64) -> (usize, f64) {
+    let k = k.max(1.0);
     let last = CALIBRATED_K.len() - 1;
     let row = (1..last).find(|&row| k <= f64::from(CALIBRATED_K[row])).unwrap_or(last) - 1;
     let (k0, k1) = (f64::from(CALIBRATED_K[row]), f64::from(CALIBRATED_K[row + 1]));
-    let along = ((k / k0).ln() / (k1 / k0).ln()).max(0.0);
-    let wanted = at(row).max(1.0) * (at(row + 1).max(1.0) / at(row).max(1.0)).powf(along);
-    (wanted.ceil() as u32).clamp(1.min(nlist), nlist)
+    (row, ((k / k0).ln() / (k1 / k0).ln()).max(0.0))
 }
 
 /// Whether `vector` can be indexed, or searched for, under `metric`; says what is wrong with it.
 ///
 /// # Errors
-/// If it has another dimension, a coordinate that is not finite, a length that passes 1e18, or no direction under cosine.
+/// If it has another dimension, a coordinate that is not finite, a length that passes 1e18, no direction under
+/// cosine, or another coordinate than 0 and 1 under Hamming distance.
 pub fn check_vector(
     metric: infino_format::schema::Metric,
     dim: usize,

@@ -72,6 +72,12 @@ pub(crate) fn scale(metric: Metric, dim: usize, vector: &[f32]) -> Result<f32, S
     if norm2 > NORM2_MAX {
         return Err(format!("its length {:.3e} passes 1e18; scale the vectors", norm2.sqrt()));
     }
+    if metric == Metric::Hamming {
+        return match vector.iter().position(|&x| x != 0.0 && x != 1.0) {
+            Some(at) => Err(format!("coordinate {at} is {}; bits are 0 or 1", vector[at])),
+            None => Ok(1.0),
+        };
+    }
     if metric != Metric::Cosine {
         return Ok(1.0);
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use infino_format::FormatError;
 
-use crate::layout::{GROUP_ROWS, Layout, verify_tail};
+use crate::layout::{Layout, verify_tail};
 
 /// Ranges of a round up to which gaps stay unread.
 const RANGES_FEW: usize = 8;
@@ -79,11 +79,12 @@ impl Read {
         layout: &Layout,
         position: u32,
     ) -> Result<Option<&[u8]>, FormatError> {
-        let Some(group) = self.slice(&layout.group_range(position / GROUP_ROWS)) else {
+        let (group, i) = (position / layout.group_rows(), position % layout.group_rows());
+        let Some(group) = self.slice(&layout.group_range(group)) else {
             return Ok(None);
         };
         verify_tail("vector payload", group)?;
-        Ok(Some(&group[(position % GROUP_ROWS) as usize * layout.stride()..][..layout.stride()]))
+        Ok(Some(&group[i as usize * layout.stride()..][..layout.stride()]))
     }
 }
 

@@ -3,34 +3,44 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use infino_format::schema::{Metric, RerankCodec};
+use infino_format::schema::Metric;
 
 use super::Query;
-use super::scan::Candidate;
-use crate::Neighbor;
-use crate::kernel;
+use super::scan::distance;
+use super::scan::{Candidate, Shortlist};
 use crate::layout::Layout;
+use crate::payload::{self, Payload};
+use crate::{Neighbor, extended, kernel};
 
 /// The nearest of the rows scored so far.
 pub(crate) struct Scorer<'a> {
     query: &'a Query,
     metric: Metric,
-    codec: RerankCodec,
+    layout: &'a Layout,
+    payload: Payload,
     raw_norm: f32,
+    /// The query as bits, if payload is.
+    bits: Vec<u8>,
     k: usize,
     heap: BinaryHeap<Farthest>,
     vector: Vec<f32>,
 }
 
 impl<'a> Scorer<'a> {
-    pub(crate) fn new(layout: &Layout, query: &'a Query, k: usize) -> Self {
+    pub(crate) fn new(layout: &'a Layout, query: &'a Query, k: usize) -> Self {
         let header = &layout.header;
         let k = k.min(header.rows as usize);
+        let mut bits = Vec::new();
+        if header.payload() == Payload::Bits {
+            payload::encode_bits(&query.raw, &mut bits);
+        }
         let raw_norm = kernel::dot(&query.raw, &query.raw).sqrt();
         Self {
             query,
             metric: header.metric,
-            codec: header.rerank,
+            layout,
+            payload: header.payload(),
+            bits,
             raw_norm,
             k,
             heap: BinaryHeap::with_capacity(k + 1),
@@ -50,6 +60,27 @@ impl<'a> Scorer<'a> {
     /// Offers a row by its payload; `step` is that of its list.
     pub(crate) fn score(&mut self, doc: u32, step: f32, payload: &[u8]) {
         let distance = self.distance(step, payload);
+        self.offer(doc, distance);
+    }
+
+    /// Offers a candidate by its payload and by what the scan kept of it.
+    pub(crate) fn score_candidate(
+        &mut self,
+        shortlist: &Shortlist,
+        candidate: &Candidate,
+        payload: &[u8],
+    ) {
+        let list = candidate.list as usize;
+        let Some(scanned) = shortlist.scanned(candidate) else {
+            return self.score(candidate.doc, self.layout.lists[list].step, payload);
+        };
+        let centroid = (self.layout.centroid_bytes(list), self.layout.lists[list].scale);
+        let estimate =
+            extended::estimate(self.metric, &self.query.rotated, centroid, &scanned, payload);
+        self.offer(candidate.doc, distance(self.metric, estimate));
+    }
+
+    fn offer(&mut self, doc: u32, distance: f32) {
         let offered = Farthest(Neighbor { doc, distance });
         if self.heap.len() < self.k {
             self.heap.push(offered);
@@ -66,7 +97,10 @@ impl<'a> Scorer<'a> {
     }
 
     fn distance(&mut self, step: f32, payload: &[u8]) -> f32 {
-        if self.codec == RerankCodec::Sq8Residual {
+        if self.payload == Payload::Bits {
+            return kernel::hamming(&self.bits, payload) as f32;
+        }
+        if self.payload == Payload::Sq8 {
             let query = &self.query.rotated;
             return match self.metric {
                 Metric::InnerProduct => -kernel::dot_sq(query, payload, step),

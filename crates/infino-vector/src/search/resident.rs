@@ -1,13 +1,14 @@
 //! A search of a section in memory.
 
 use infino_format::DocSet;
-use infino_format::schema::RerankCodec;
 
 use super::rerank::Scorer;
 use super::route::Route;
 use super::scan::Candidates;
+use super::stop::Stop;
 use super::{Plan, Query};
 use crate::index::{Inner, Resident};
+use crate::payload::Payload;
 use crate::positions::Positions;
 use crate::{Neighbor, SearchCounts, SearchParams, VectorError};
 
@@ -29,7 +30,7 @@ pub(crate) fn resident(
             (Some(positions), Some(allowed)) => search.few(&positions, allowed),
             _ => search.all(),
         },
-        Plan::Probe { lists } => search.probe(lists),
+        Plan::Probe { lists, patience } => search.probe(lists, patience),
     }
 }
 
@@ -94,19 +95,31 @@ impl Run<'_> {
         Ok((scorer.finish(), counts))
     }
 
-    /// Visits `lists` lists, then more while rows are missing.
-    fn probe(&self, lists: usize) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
+    /// Visits `lists` lists at most, then more while rows are missing.
+    fn probe(
+        &self,
+        lists: usize,
+        patience: f32,
+    ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let layout = &self.inner.layout;
-        let mut route = Route::new(layout, &self.query);
+        let mut route = Route::new(layout, &self.query, lists);
         let mut candidates = Candidates::new(layout, self.k);
         let mut counts = SearchCounts::default();
+        let mut stop = Stop::new(lists, patience);
         let (mut visited, mut wanted) = (0, lists);
         loop {
-            for &id in route.take(wanted) {
+            let ids = route.take(wanted);
+            for (i, &id) in ids.iter().enumerate() {
+                if let Some(&next) = ids.get(i + 1) {
+                    self.resident.prefetch_list(layout, next as usize);
+                }
                 let list = self.resident.list(layout, id as usize)?;
                 candidates.scan(layout, &self.query, id as usize, &list, self.allowed);
                 counts.scanned += layout.lists[id as usize].rows;
                 counts.lists += 1;
+                if stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+                    break;
+                }
             }
             visited += wanted;
             if candidates.len() >= self.k || visited >= layout.lists.len() {
@@ -115,7 +128,7 @@ impl Run<'_> {
             wanted = visited;
         }
         let mut shortlist = candidates.finish();
-        if layout.header.rerank == RerankCodec::None {
+        if layout.header.payload() == Payload::None {
             return Ok((shortlist.by_estimate(layout, self.query.within, self.k), counts));
         }
         shortlist.sort();
@@ -131,8 +144,7 @@ impl Run<'_> {
                 self.resident.prefetch(layout, next.position);
             }
             let payload = self.resident.payload(layout, candidate.position)?;
-            let step = layout.lists[candidate.list as usize].step;
-            scorer.score(candidate.doc, step, payload);
+            scorer.score_candidate(&shortlist, candidate, payload);
             counts.reranked += 1;
         }
         Ok((scorer.finish(), counts))

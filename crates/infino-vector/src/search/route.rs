@@ -7,21 +7,33 @@
 use infino_format::schema::Metric;
 
 use super::Query;
+use super::coarse::{self, Coarse};
 use crate::kernel;
 use crate::layout::{Layout, ProbeOrder};
 
+/// Lists whose centroids are compared after a look at their codes, for each list wanted and beside them.
+const LOOKED: usize = 4;
+const LOOKED_MIN: usize = 192;
+
 /// The lists of an index in the order of a query, sorted as far as asked for.
 pub(crate) struct Route {
-    scores: Vec<(f32, u32)>,
+    /// A list each: its score in the upper half, so that integers order it, and its number in the lower.
+    scores: Vec<u64>,
     ids: Vec<u32>,
     taken: usize,
 }
 
 impl Route {
-    pub(crate) fn new(layout: &Layout, query: &Query) -> Self {
-        let near = Nearness::new(layout, query);
-        let order = layout.header.order;
-        let scores = (0..layout.lists.len()).map(|id| (near.score(order, id), id as u32)).collect();
+    /// The order of the lists, of which the first `wanted` are the ones that matter.
+    pub(crate) fn new(layout: &Layout, query: &Query, wanted: usize) -> Self {
+        let lists = layout.lists.len();
+        let looked = LOOKED * wanted + LOOKED_MIN;
+        let scores = if lists < coarse::LISTS_MIN || 2 * looked > lists {
+            let near = Nearness::new(layout, query);
+            (0..lists).map(|id| key(near.score(layout.header.order, id), id)).collect()
+        } else {
+            coarsely(layout, query, looked)
+        };
         Self { scores, ids: Vec::new(), taken: 0 }
     }
 
@@ -29,16 +41,62 @@ impl Route {
     pub(crate) fn take(&mut self, count: usize) -> &[u32] {
         let left = &mut self.scores[self.taken..];
         let count = count.min(left.len());
-        let order = |a: &(f32, u32), b: &(f32, u32)| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1));
         if count > 0 && count < left.len() {
-            left.select_nth_unstable_by(count - 1, order);
+            left.select_nth_unstable(count - 1);
         }
-        left[..count].sort_unstable_by(order);
+        left[..count].sort_unstable();
         self.ids.clear();
-        self.ids.extend(left[..count].iter().map(|&(_, id)| id));
+        self.ids.extend(left[..count].iter().map(|&key| key as u32));
         self.taken += count;
         &self.ids
     }
+}
+
+/// Scores of all lists by the codes of their centroids, and of the `looked` least of them by the centroids.
+fn coarsely(layout: &Layout, query: &Query, looked: usize) -> Vec<u64> {
+    let order = layout.header.order;
+    let products = layout.coarse.get_or_init(|| Coarse::new(layout)).products(layout, query);
+    let by_code = Nearness { layout, norm2: query.norm2, inner: products };
+    let lists = layout.lists.len();
+    let mut scores: Vec<u64> = (0..lists).map(|id| key(by_code.score(order, id), id)).collect();
+    scores.select_nth_unstable(looked - 1);
+    let mut near = Nearness { layout, norm2: query.norm2, inner: by_code.inner };
+    let (bytes, step) = signed_bytes(&query.rotated);
+    // What is compared comes before what is not, whatever a code makes of that.
+    let mut most = 0;
+    for score in &mut scores[..looked] {
+        let id = *score as u32 as usize;
+        let mut product = [0];
+        kernel::dot_i8(&bytes, layout.centroid_bytes(id), &mut product);
+        near.inner[id] = step * layout.lists[id].scale * product[0] as f32;
+        *score = key(near.score(order, id), id);
+        most = most.max(*score);
+    }
+    scores[looked..]
+        .iter_mut()
+        .for_each(|score| *score = (*score).max(most >> 32 << 32 | *score & u64::from(u32::MAX)));
+    scores
+}
+
+/// A vector in signed bytes, and their step.
+fn signed_bytes(x: &[f32]) -> (Vec<i8>, f32) {
+    let max = x.iter().fold(0.0f32, |max, x| max.max(x.abs()));
+    let scale = if max > 0.0 { 127.0 / max } else { 0.0 };
+    let scale = if scale.is_finite() { scale } else { 0.0 };
+    let step = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    (x.iter().map(|x| nearest(x * scale)).collect(), step)
+}
+
+/// The nearest integer, halves away from zero.
+fn nearest(x: f32) -> i8 {
+    (x + 0.5f32.copysign(x)) as i8
+}
+
+/// A number that orders by score, in total order, then by `id`, which is its lower half.
+pub(crate) fn key(score: f32, id: usize) -> u64 {
+    let bits = score.to_bits();
+    let ordered = if bits >> 31 == 1 { !bits } else { bits | 1 << 31 };
+    u64::from(ordered) << 32 | id as u64
 }
 
 /// Inner products of a query with all centroids, from bytes alone.
@@ -50,11 +108,7 @@ pub(crate) struct Nearness<'a> {
 
 impl<'a> Nearness<'a> {
     pub(crate) fn new(layout: &'a Layout, query: &Query) -> Self {
-        let max = query.rotated.iter().fold(0.0f32, |max, x| max.max(x.abs()));
-        let scale = if max > 0.0 { 127.0 / max } else { 0.0 };
-        let scale = if scale.is_finite() { scale } else { 0.0 };
-        let step = if scale > 0.0 { 1.0 / scale } else { 0.0 };
-        let bytes: Vec<i8> = query.rotated.iter().map(|x| (x * scale).round() as i8).collect();
+        let (bytes, step) = signed_bytes(&query.rotated);
         let mut products = vec![0; layout.lists.len()];
         kernel::dot_i8(&bytes, &layout.centroids, &mut products);
         let inner = products

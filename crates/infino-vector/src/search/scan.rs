@@ -7,8 +7,10 @@ use infino_format::schema::Metric;
 
 use super::Query;
 use crate::Neighbor;
+use crate::extended::Scanned;
 use crate::kernel::{self, BLOCK_ROWS};
-use crate::layout::{Layout, ListBytes, f32_at};
+use crate::layout::{Block, Layout, ListBytes, f32_at};
+use crate::payload::Payload;
 use crate::rabitq;
 
 /// A row that the bound of its estimate does not rule out.
@@ -20,22 +22,59 @@ pub(crate) struct Candidate {
     pub(crate) list: u32,
     pub(crate) position: u32,
     pub(crate) doc: u32,
+    /// Which of the rows kept by the scan it is; see [`Kept`].
+    kept: u32,
+}
+
+/// The codes and factors of candidates, for payloads that need them.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Bytes a code; 0 keeps nothing.
+    code_len: usize,
+    bytes: Vec<u8>,
+}
+
+impl Kept {
+    fn push(&mut self, block: &Block<'_>, i: usize) {
+        if self.code_len > 0 {
+            self.bytes.extend_from_slice(&block.adds[4 * i..4 * i + 4]);
+            self.bytes.extend_from_slice(&block.muls[4 * i..4 * i + 4]);
+            self.bytes.extend(block.codes.iter().skip(i).step_by(block.width));
+        }
+    }
+
+    fn get(&self, i: usize) -> Scanned<'_> {
+        let len = 8 + self.code_len;
+        let row = &self.bytes[i * len..][..len];
+        Scanned { add: f32_at(row, 0), mul: f32_at(row, 1), signs: &row[8..] }
+    }
 }
 
 /// The candidates of the lists scanned so far.
 pub(crate) struct Candidates {
     rows: Vec<Candidate>,
     bounds: Bounds,
+    kept: Kept,
 }
 
 impl Candidates {
     pub(crate) fn new(layout: &Layout, k: usize) -> Self {
         let k = k.min(layout.header.rows as usize);
-        Self { rows: Vec::with_capacity(4 * k), bounds: Bounds::new(k) }
+        let code_len = match layout.header.payload() {
+            Payload::Extended { .. } => rabitq::code_len(layout.header.dim),
+            _ => 0,
+        };
+        let kept = Kept { code_len, bytes: Vec::new() };
+        Self { rows: Vec::with_capacity(4 * k), bounds: Bounds::new(k), kept }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Whether the bounds of the nearest rows changed since this was last asked.
+    pub(crate) fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.bounds.changed)
     }
 
     /// Adds the rows of list `id` that may be among the nearest.
@@ -47,6 +86,19 @@ impl Candidates {
         list: &ListBytes<'_>,
         allowed: Option<&DocSet>,
     ) {
+        self.scan_within(layout, query, query.width, id, list, allowed);
+    }
+
+    /// [`Candidates::scan`] with another ε than the query's.
+    pub(crate) fn scan_within(
+        &mut self,
+        layout: &Layout,
+        query: &Query,
+        width: f32,
+        id: usize,
+        list: &ListBytes<'_>,
+        allowed: Option<&DocSet>,
+    ) {
         let entry = &layout.lists[id];
         let mut bounding = rabitq::bounding(
             layout.header.metric,
@@ -54,7 +106,7 @@ impl Candidates {
             &query.code,
             (layout.centroid_bytes(id), entry.scale),
             entry.kappa,
-            query.width,
+            width,
         );
         // What rounding may add to an estimate whose terms are of this size.
         let slack = 4e-6 * (query.norm2 + entry.norm2);
@@ -83,7 +135,9 @@ impl Candidates {
                     list: id as u32,
                     position: entry.first + row as u32,
                     doc,
+                    kept: self.rows.len() as u32,
                 });
+                self.kept.push(&block, i);
             }
         }
     }
@@ -92,13 +146,14 @@ impl Candidates {
     pub(crate) fn finish(mut self) -> Shortlist {
         let worst = self.bounds.worst();
         self.rows.retain(|row| row.lower <= worst);
-        Shortlist { rows: self.rows }
+        Shortlist { rows: self.rows, kept: self.kept }
     }
 }
 
 /// The rows left when all lists are scanned.
 pub(crate) struct Shortlist {
     rows: Vec<Candidate>,
+    kept: Kept,
 }
 
 impl Shortlist {
@@ -110,6 +165,11 @@ impl Shortlist {
 
     pub(crate) fn rows(&self) -> &[Candidate] {
         &self.rows
+    }
+
+    /// What the scan kept of a candidate, if its payload needs it.
+    pub(crate) fn scanned(&self, candidate: &Candidate) -> Option<Scanned<'_>> {
+        (self.kept.code_len > 0).then(|| self.kept.get(candidate.kept as usize))
     }
 
     /// How many rows of the sorted list will most likely be scored: those whose bound does not pass the `k`th estimate,
@@ -147,7 +207,7 @@ impl Shortlist {
 }
 
 /// The metric's distance of an estimate.
-fn distance(metric: Metric, estimate: f32) -> f32 {
+pub(crate) fn distance(metric: Metric, estimate: f32) -> f32 {
     match metric {
         Metric::InnerProduct => estimate,
         Metric::Cosine => 0.5 * estimate.max(0.0),
@@ -159,11 +219,12 @@ fn distance(metric: Metric, estimate: f32) -> f32 {
 struct Bounds {
     k: usize,
     heap: BinaryHeap<Ordered>,
+    changed: bool,
 }
 
 impl Bounds {
     fn new(k: usize) -> Self {
-        Self { k, heap: BinaryHeap::with_capacity(k + 1) }
+        Self { k, heap: BinaryHeap::with_capacity(k + 1), changed: false }
     }
 
     fn worst(&self) -> f32 {
@@ -179,6 +240,7 @@ impl Bounds {
                 self.heap.pop();
             }
             self.heap.push(Ordered(upper));
+            self.changed = true;
         }
     }
 }

@@ -251,6 +251,7 @@ impl World {
                 }
                 Action::ChangeSchema(_) => after.model.generation += 1,
                 Action::SetProperty { .. } => {}
+                Action::AddFresh(_) => panic!("no step of the model adds fresh rows"),
             }
         }
         let mut live = before.model.live();

@@ -17,6 +17,7 @@ pub(super) fn table_kind(error: &TableError) -> (ErrorKind, bool) {
         | TableError::RowCount { .. }
         | TableError::Filter(_)
         | TableError::Arrow(_) => (ErrorKind::Invalid, false),
+        TableError::DuplicateKey { .. } => (ErrorKind::AlreadyExists, false),
         TableError::Contention { .. } => (ErrorKind::Conflict, true),
         TableError::Local { .. } => (ErrorKind::Internal, false),
         TableError::Format(_) => (ErrorKind::Corrupt, false),

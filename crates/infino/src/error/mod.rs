@@ -1,6 +1,7 @@
 //! One error for everything, with a kind that says what the caller can do.
 
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use infino_format::FormatError;
 use infino_storage::StorageError;
 use infino_superfile::SuperfileError;
@@ -138,7 +139,14 @@ impl From<DataFusionError> for Error {
             DataFusionError::ParquetError(_) => ErrorKind::Corrupt,
             _ => ErrorKind::Internal,
         };
-        let message = error.strip_backtrace();
+        let message = match &error {
+            DataFusionError::SQL(parser, _)
+                if matches!(parser.as_ref(), ParserError::RecursionLimitExceeded) =>
+            {
+                "SQL: parentheses or operators nest too deep; 50 levels are the limit".to_owned()
+            }
+            error => error.strip_backtrace(),
+        };
         Self { kind, message, retryable: false, source: Some(Box::new(error)) }
     }
 }

@@ -37,8 +37,8 @@ pub(super) async fn create_table(
         CreateTableOptions::With(options) | CreateTableOptions::Options(options) => options,
         other => return Err(Error::invalid(format!("CREATE TABLE takes WITH (…), not {other}"))),
     };
-    let state = session::statement_state(connection, sql).await?;
-    let parsed = Statement::Statement(Box::new(SqlStatement::CreateTable(create)));
+    let mut parsed = Statement::Statement(Box::new(SqlStatement::CreateTable(create)));
+    let state = session::statement_state(connection, sql, &mut parsed).await?;
     let plan = statement::plan(&state, parsed, params).await?;
     let LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(table)) = plan else {
         return Err(Error::invalid("CREATE TABLE: only plain tables can be made"));

@@ -56,7 +56,7 @@ async fn run_once(
     mut parsed: Statement,
     params: &[ScalarValue],
 ) -> Result<Outcome, Error> {
-    let state = session::statement_state(connection, sql).await?;
+    let state = session::statement_state(connection, sql, &mut parsed).await?;
     name_columns(&state, &mut parsed).await?;
     let plan = statement::plan(&state, parsed, params).await?;
     let LogicalPlan::Dml(DmlStatement { target, op, input, .. }) = plan else {
@@ -79,7 +79,7 @@ async fn name_columns(state: &SessionState, parsed: &mut Statement) -> Result<()
     let references = state.resolve_table_references(parsed)?;
     let Statement::Statement(inner) = parsed else { return Ok(()) };
     let SqlStatement::Insert(insert) = inner.as_mut() else { return Ok(()) };
-    if insert.columns.iter().any(|column| column.to_string() == "_id") {
+    if insert.columns.iter().any(|column| column.to_string().replace('"', "") == "_id") {
         return Err(Error::invalid("INSERT: a row is given its _id; leave it out"));
     }
     if !insert.columns.is_empty() {

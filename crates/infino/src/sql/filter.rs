@@ -24,11 +24,14 @@ use infino_manifest::Snapshot;
 use infino_superfile::Superfile;
 use infino_table::{RowFilter, TableError};
 
-use super::annotate;
 use super::answer::Answer;
 use super::row_sets::{Named, RowSets};
 use super::statistics::SummaryStatistics;
+use super::{annotate, chains, identifiers};
 use crate::{Error, Predicate};
+
+/// Characters of a predicate that an error shows.
+const SHOWN_MAX: usize = 200;
 
 /// A SQL predicate over the rows of a table, ready to be evaluated file by file.
 #[derive(Debug)]
@@ -59,13 +62,11 @@ impl PredicateFilter {
     ) -> Result<Self, Error> {
         let file = annotate::file_schema(&snapshot.schema)?;
         let expr = match predicate {
-            Predicate::Sql(sql) => {
-                let expr =
-                    state.create_logical_expr(sql, &DFSchema::try_from(file.as_ref().clone())?);
-                expr.map_err(|error| {
-                    Error::invalid(format!("predicate {sql:?}: {}", error.strip_backtrace()))
-                })?
-            }
+            Predicate::Sql(sql) => parsed(state, &file, sql).map_err(|error| {
+                let shown: String = sql.chars().take(SHOWN_MAX).collect();
+                let cut = if shown.len() < sql.len() { "…" } else { "" };
+                Error::invalid(format!("predicate {shown:?}{cut}: {}", Error::from(error)))
+            })?,
             Predicate::Expr(expr) => expr.as_ref().clone(),
         };
         let mut state = state.clone();
@@ -189,7 +190,7 @@ impl PredicateFilter {
         }
         let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
         let some = (among.len() < among.rows()).then_some(among);
-        let mut batches = Box::pin(file.scan(Some(&columns), some).await?);
+        let mut batches = infino_table::evolve::scan(file, &self.schema, &columns, some).await?;
         let mut words = vec![0u64; among.rows().div_ceil(64) as usize];
         let mut docs = among.iter();
         while let Some(batch) = batches.try_next().await? {
@@ -202,6 +203,16 @@ impl PredicateFilter {
         }
         Ok(DocSet::from_words(among.rows(), words))
     }
+}
+
+/// A predicate's text as an expression over the columns of `file`.
+fn parsed(state: &SessionState, file: &SchemaRef, sql: &str) -> datafusion::error::Result<Expr> {
+    let dialect = state.config().options().sql_parser.dialect;
+    let mut expr = state.sql_to_expr_with_alias(sql, &dialect)?;
+    chains::flatten(&mut expr.expr);
+    let columns = file.fields().iter().map(|field| field.name().clone());
+    identifiers::settle_predicate(&mut expr.expr, &columns.collect());
+    state.create_logical_expr_from_sql_expr(expr, &DFSchema::try_from(file.as_ref().clone())?)
 }
 
 /// The expression with its constants folded; some functions exist only until then, `now()` and `coalesce` among them.

@@ -7,6 +7,8 @@
 //! | [`ddl`], [`dml`] | statements that make tables, or change rows |
 //! | [`provider`] | a pinned table as a relation of rows |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
+//! | [`identifiers`] | names without quotes, whatever their case |
+//! | [`chains`] | long chains of AND or OR as shallow trees |
 //! | [`functions`] | search functions as relations: parsing their arguments |
 //! | [`search_exec`] | a search as an operator |
 //! | [`expressions`] | `match`, `match_score`, `distance` |
@@ -14,17 +16,21 @@
 //! | [`filter`] | a predicate as a set of rows a file |
 //! | [`answer`] | what of a predicate the indexes know |
 //! | [`row_sets`] | sets of rows that were found before |
+//! | [`registered`] | tables in a session that is not ours |
 //! | [`annotate`] | what a column is indexed with, told to expressions |
 
 mod annotate;
 mod answer;
+mod chains;
 mod ddl;
 mod dml;
 mod expressions;
 pub(crate) mod filter;
 mod functions;
+mod identifiers;
 mod provider;
 mod ranking;
+pub(crate) mod registered;
 mod row_sets;
 mod search_exec;
 mod session;

@@ -16,6 +16,7 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
 use infino_manifest::{Entry, Snapshot};
 use infino_table::Table;
 
@@ -34,6 +35,8 @@ pub(crate) struct PinnedTable {
     schema: SchemaRef,
     /// Binds the predicates that indexes answer.
     state: Arc<SessionState>,
+    /// Whether a scan is to read the newest version in place of this.
+    lives: bool,
 }
 
 impl PinnedTable {
@@ -43,7 +46,23 @@ impl PinnedTable {
         state: Arc<SessionState>,
     ) -> Result<Self> {
         let schema = annotate::file_schema(&snapshot.schema).map_err(external)?;
-        Ok(Self { table, snapshot, schema, state })
+        Ok(Self { table, snapshot, schema, state, lives: false })
+    }
+
+    /// The same, but for the newest version, whichever that is when it is read.
+    pub(super) fn living(self) -> Self {
+        Self { lives: true, ..self }
+    }
+
+    /// What is to be read now: this version, or if it lives the newest.
+    pub(super) async fn newest(self) -> Result<Self> {
+        match self.lives {
+            false => Ok(self),
+            true => {
+                let snapshot = self.table.pin().await.map_err(external)?;
+                Self::new(self.table, snapshot, self.state)
+            }
+        }
     }
 
     /// A predicate over this version's rows.
@@ -125,6 +144,10 @@ impl TableProvider for PinnedTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let entries = self.entries(session, filters)?;
+        if entries.is_empty() {
+            let schema = datafusion::common::project_schema(&self.schema, projection)?;
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
         let parquet = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_parquet_file_reader_factory(Arc::new(Readers));

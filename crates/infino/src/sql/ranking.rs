@@ -21,6 +21,7 @@ use infino_table::{RowFilter, query};
 use super::expressions::{DISTANCE, MATCH_SCORE, literal_mode, literal_text, literal_vector};
 use super::filter::PredicateFilter;
 use super::provider::PinnedTable;
+use super::registered::LiveTable;
 use super::search_exec::{SearchRelation, SearchSpec};
 use super::source::external;
 use crate::search::{Question, VectorOptions};
@@ -69,7 +70,8 @@ impl RankByIndex {
         let LogicalPlan::Sort(Sort { expr, input, fetch: Some(k) }) = plan else { return Ok(None) };
         let [key] = expr.as_slice() else { return Ok(None) };
         let Some(chain) = Chain::below(input)? else { return Ok(None) };
-        let target = chain.resolve(key.expr.clone(), 0)?;
+        let target = chain.resolve(key.expr.clone().unalias_nested().data, 0)?;
+        let target = target.unalias_nested().data;
         let Some(question) = chain.question(&target) else { return Ok(None) };
         let wanted = match question {
             Question::Vector { .. } => key.asc && !key.nulls_first,
@@ -154,7 +156,10 @@ impl<'a> Chain<'a> {
                 }
                 LogicalPlan::TableScan(scan) if scan.fetch.is_none() => {
                     let Ok(provider) = source_as_provider(&scan.source) else { return Ok(None) };
-                    let table = provider.downcast_ref::<PinnedTable>().cloned();
+                    let table = match provider.downcast_ref::<LiveTable>() {
+                        Some(live) => Some(live.seen()?),
+                        None => provider.downcast_ref::<PinnedTable>().cloned(),
+                    };
                     return Ok(table.map(|table| Self { steps, scan, table }));
                 }
                 _ => return Ok(None),

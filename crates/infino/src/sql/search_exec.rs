@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, Int64Array, RecordBatch, RecordBatchOptions};
+use arrow::compute::SortOptions;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -11,7 +12,8 @@ use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr, PhysicalSortExpr};
 use datafusion::physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions,
 };
@@ -114,6 +116,7 @@ impl TableProvider for SearchRelation {
             None => self.schema.clone(),
         };
         let mut spec = self.spec.clone();
+        spec.table = spec.table.newest().await?;
         // Fewer rows, the same ranking: what is fused must not depend on how much of it is asked for.
         if let Question::Hybrid { fusion, .. } = &mut spec.question {
             fusion.depth = fusion.depth.max(spec.k);
@@ -136,13 +139,30 @@ struct SearchExec {
 impl SearchExec {
     fn new(spec: SearchSpec, shape: Shape, schema: SchemaRef) -> Self {
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema.clone()),
+            EquivalenceProperties::new_with_orderings(
+                schema.clone(),
+                orderings(&spec.question, shape, &schema),
+            ),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Final,
             Boundedness::Bounded,
         );
         Self { spec, shape, schema, properties: Arc::new(properties) }
     }
+}
+
+/// How the rows come ordered: by their value, best first, and so by their rank. Saying so spares the sort that would
+/// shuffle equals, which come by `_id`.
+fn orderings(question: &Question, shape: Shape, schema: &SchemaRef) -> Vec<Vec<PhysicalSortExpr>> {
+    let column = |name: &str, descending| {
+        let column = Column::new_with_schema(name, schema).ok()?;
+        let options = SortOptions { descending, nulls_first: false };
+        Some(vec![PhysicalSortExpr::new(Arc::new(column), options)])
+    };
+    let descending = question.value_name() == Some("score");
+    let value = shape.value.and_then(|name| column(name, descending));
+    let rank = shape.ranked.then(|| column(RANK, false)).flatten();
+    value.into_iter().chain(rank).collect()
 }
 
 impl DisplayAs for SearchExec {

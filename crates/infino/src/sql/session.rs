@@ -19,18 +19,20 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionConfig;
+use datafusion::sql::parser::Statement;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 
 use super::annotate;
 use super::expressions;
 use super::functions::{ResolveSearch, SearchPlanner, Searched};
+use super::identifiers;
 use super::provider::PinnedTable;
 use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
-use crate::{Connection, Error, catalog};
+use crate::{Connection, Error};
 
 pub(super) const CATALOG: &str = "infino";
 pub(super) const SCHEMA: &str = "public";
@@ -149,13 +151,17 @@ impl IntoFuture for SqlQuery {
     }
 }
 
-/// A state that knows the tables of `connection`, for the one statement `sql`.
+/// A state that knows the tables of `connection`, for the one statement `sql`, whose columns are found whatever their case.
 pub(super) async fn statement_state(
     connection: &Connection,
     sql: &str,
+    statement: &mut Statement,
 ) -> Result<SessionState, Error> {
-    let tables = Arc::new(Tables::of(connection).await?);
+    let tables = Arc::new(Tables::of(connection, sql).await?);
     let searched = tables.named_in(sql).await;
+    let known = searched.values().filter_map(|table| table.as_ref().ok());
+    let columns = known.flat_map(|table| table.schema().fields().to_vec());
+    identifiers::settle(statement, &columns.map(|field| field.name().clone()).collect());
     let names = tables.folders.keys().cloned().collect();
     let catalog = MemoryCatalogProvider::new();
     // A new catalog in memory takes any schema.
@@ -172,6 +178,12 @@ pub(super) async fn statement_state(
     Ok(state)
 }
 
+/// Whether the name occurs in the statement, in whichever case.
+fn mentions(sql: &str, name: &str) -> bool {
+    let (sql, name) = (sql.as_bytes(), name.as_bytes());
+    sql.windows(name.len().max(1)).any(|window| window.eq_ignore_ascii_case(name))
+}
+
 /// The tables that one statement may name; each is pinned the first time it is named.
 #[derive(Debug)]
 struct Tables {
@@ -181,40 +193,55 @@ struct Tables {
 }
 
 impl Tables {
-    async fn of(connection: &Connection) -> Result<Self, Error> {
-        let (names, _) = catalog::read(&connection.inner.store).await?;
-        Ok(Self {
-            connection: connection.clone(),
-            folders: names.tables,
-            pinned: Default::default(),
-        })
+    /// The tables there are. Those that `sql` mentions and that this connection has open are pinned in the same round trip.
+    async fn of(connection: &Connection, sql: &str) -> Result<Self, Error> {
+        let pins = connection.inner.opened().into_iter().filter(|(name, ..)| mentions(sql, name));
+        let pins = pins.map(|(name, folder, table)| async move {
+            let snapshot = table.pin().await.ok()?;
+            Some((name, folder, table, snapshot))
+        });
+        let (names, pins) = futures::join!(connection.names(), futures::future::join_all(pins));
+        let tables =
+            Self { connection: connection.clone(), folders: names?, pinned: Default::default() };
+        let state = &connection.inner.state;
+        for (name, folder, table, snapshot) in pins.into_iter().flatten() {
+            if tables.folders.get(&name) == Some(&folder) {
+                let table = PinnedTable::new(table, snapshot, state.clone())?;
+                tables.pinned.lock().await.insert(name, Arc::new(table));
+            }
+        }
+        Ok(tables)
     }
 
     async fn pin(&self, name: &str) -> Result<Option<Arc<PinnedTable>>, Error> {
-        let Some(folder) = self.folders.get(name) else { return Ok(None) };
-        let mut pinned = self.pinned.lock().await;
-        if let Some(table) = pinned.get(name) {
+        let Some((name, folder)) = self.find(name) else { return Ok(None) };
+        if let Some(table) = self.pinned.lock().await.get(name) {
             return Ok(Some(table.clone()));
         }
         let table = self.connection.open_folder(folder).await?;
         let snapshot = table.pin().await?;
         let state = self.connection.inner.state.clone();
         let table = Arc::new(PinnedTable::new(table, snapshot, state)?);
-        pinned.insert(name.to_owned(), table.clone());
-        Ok(Some(table))
+        // Whoever was first decides which version the statement reads.
+        Ok(Some(self.pinned.lock().await.entry(name.clone()).or_insert(table).clone()))
+    }
+
+    /// The table of this name, or the only one whose name differs in case alone.
+    fn find(&self, name: &str) -> Option<(&String, &String)> {
+        self.folders.get_key_value(name).or_else(|| {
+            let mut alike = self.folders.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+            alike.next().filter(|_| alike.next().is_none())
+        })
     }
 
     /// Every table whose name occurs in `sql`: search functions are planned without waiting, so the tables they name must be
     /// open by then; one that is only mentioned costs at most a read.
     /// Whether it could be opened matters only if it is really used.
     async fn named_in(&self, sql: &str) -> HashMap<String, Searched> {
-        let mut named = HashMap::new();
-        for name in self.folders.keys().filter(|name| sql.contains(name.as_str())) {
-            if let Some(table) = self.pin(name).await.transpose() {
-                named.insert(name.clone(), table);
-            }
-        }
-        named
+        let named = self.folders.keys().filter(|name| mentions(sql, name)).map(|name| async move {
+            self.pin(name).await.transpose().map(|table| (name.clone(), table))
+        });
+        futures::future::join_all(named).await.into_iter().flatten().collect()
     }
 }
 
@@ -234,6 +261,6 @@ impl SchemaProvider for Tables {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.folders.contains_key(name)
+        self.find(name).is_some()
     }
 }

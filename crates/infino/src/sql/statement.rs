@@ -12,7 +12,7 @@ use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
-use super::{ddl, dml, session};
+use super::{chains, ddl, dml, session};
 use crate::{Connection, Error};
 
 /// What a statement gives.
@@ -46,7 +46,8 @@ pub(super) async fn run(
 ) -> Result<Outcome, Error> {
     let base = &connection.inner.state;
     let dialect = base.config().options().sql_parser.dialect;
-    let statement = base.sql_to_statement(sql, &dialect)?;
+    let mut statement = base.sql_to_statement(sql, &dialect)?;
+    flatten(&mut statement);
     if let Statement::Statement(inner) = &statement {
         match inner.as_ref() {
             SqlStatement::CreateTable(create) => {
@@ -58,7 +59,7 @@ pub(super) async fn run(
             _ => {}
         }
     }
-    let state = session::statement_state(connection, sql).await?;
+    let state = session::statement_state(connection, sql, &mut statement).await?;
     let plan = plan(&state, statement, params).await?;
     if let LogicalPlan::Ddl(DdlStatement::DropTable(drop)) = &plan {
         return ddl::drop_table(connection, drop).await;
@@ -66,6 +67,14 @@ pub(super) async fn run(
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_statements(false);
     allowed.verify_plan(&plan)?;
     Ok(Outcome::Rows(DataFrame::new(state, plan).execute_stream().await?))
+}
+
+fn flatten(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(inner) => chains::flatten(inner.as_mut()),
+        Statement::Explain(explain) => flatten(&mut explain.statement),
+        _ => {}
+    }
 }
 
 /// The plan of a statement, its parameters bound.

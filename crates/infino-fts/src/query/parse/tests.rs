@@ -14,6 +14,10 @@ fn show(query: &Query) -> String {
         Query::Prefix { field, text } => format!("{field}:{text}*"),
         Query::Wildcard { field, pattern } => format!("{field}:w({pattern})"),
         Query::Fuzzy { field, text, distance, .. } => format!("{field}:{text}~{distance:?}"),
+        Query::Regex { field, expression } => format!("{field}:/{expression}/"),
+        Query::Range { field, from, to } => {
+            format!("{field}:{}", crate::query::leaf::show_range(from, to))
+        }
         Query::Boost { query, boost } => format!("{}^{boost}", show(query)),
         Query::Boolean(all) => {
             let part = |sign: &str, queries: &[Query]| -> Vec<String> {
@@ -52,6 +56,11 @@ fn the_syntax_users_know() {
     check("(a OR b)^2.5 c", "(|(|t:a |t:b)^2.5 |t:c)");
     check(r"a\:b \(x", "(|t:a:b |t:(x)");
     check("can't e-mail", "(|t:can't |t:e-mail)");
+    check("/ru[sx]t?/ a", "(|t:/ru[sx]t?/ |t:a)");
+    check(r"x:/a\/b\d/^2 c/d", r"(|x:/a/b\d/^2 |t:c/d)");
+    check("[a TO b] x:{a TO *}", "(|t:[a TO b] |x:{a TO *])");
+    check(r#"[* TO "b c"} [\* TO x]"#, "(|t:[* TO b c} |t:[* TO x])");
+    check(r"\/a \[b", "(|t:/a |t:[b)");
     check("", "()");
     check("ANDROID ORDER", "(|t:ANDROID |t:ORDER)");
     let and = parse_query("a b -c", &options(Operator::And)).unwrap();
@@ -74,6 +83,14 @@ fn mistakes_are_pointed_at() {
     check_error("*", 0);
     check_error("a -", 3);
     check_error("a~7", 1);
+    check_error("a /b", 2);
+    check_error("a /b(/", 2);
+    check_error("a [b", 2);
+    check_error("a [b TO c", 2);
+    check_error("a [b c]", 2);
+    check_error("a [ TO c]", 2);
+    check_error("[a TO ]", 6);
+    check_error("[\"a TO b]", 1);
     check_error("x \\", 2);
     let error = parse_query("é (b", &options(Operator::Or)).unwrap_err().to_string();
     assert!(error.ends_with("\n  é (b\n    ^"), "{error}");
@@ -81,7 +98,7 @@ fn mistakes_are_pointed_at() {
 
 proptest! {
     #[test]
-    fn nothing_panics(text in "[ab:()\"~^*?+\\\\! 1-]{0,30}|\\PC{0,20}|(a (AND|OR|NOT) ){0,5}") {
+    fn nothing_panics(text in "[ab:()\"~^*?+\\\\!/TO{} \\[\\]1-]{0,30}|\\PC{0,20}|(a (AND|OR|NOT) ){0,5}") {
         for operator in [Operator::Or, Operator::And] {
             if let Err(error) = parse_query(&text, &options(operator)) {
                 prop_assert!(error.at <= text.chars().count());

@@ -40,6 +40,20 @@ pub(super) enum Answer {
     Any(Vec<Answer>),
 }
 
+/// What a chain of one operator joins, however long it is.
+fn sides(expr: &Expr, chain: Operator) -> Vec<&Expr> {
+    let (mut sides, mut open) = (Vec::new(), vec![expr]);
+    while let Some(expr) = open.pop() {
+        match expr {
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if *op == chain => {
+                open.extend([right.as_ref(), left.as_ref()]);
+            }
+            other => sides.push(other),
+        }
+    }
+    sides
+}
+
 impl Answer {
     /// What the indexes of a table of this schema can say of `expr`.
     pub(super) fn of(schema: &TableSchema, expr: &Expr) -> Self {
@@ -50,24 +64,19 @@ impl Answer {
         if depth == DEPTH_MAX {
             return Self::Unknown;
         }
-        let sides = |left: &Expr, right: &Expr| {
-            vec![
-                Self::build(schema, left, negated, depth + 1),
-                Self::build(schema, right, negated, depth + 1),
-            ]
-        };
         match expr {
             Expr::Alias(alias) => Self::build(schema, &alias.expr, negated, depth + 1),
             Expr::Not(inner) => Self::build(schema, inner, !negated, depth + 1),
-            // De Morgan holds with NULLs too: a row passes NOT (a AND b) if NOT a or NOT b passes it.
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => match negated {
-                false => Self::all(sides(left, right)),
-                true => Self::any(sides(left, right)),
-            },
-            Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => match negated {
-                false => Self::any(sides(left, right)),
-                true => Self::all(sides(left, right)),
-            },
+            Expr::BinaryExpr(BinaryExpr { op: op @ (Operator::And | Operator::Or), .. }) => {
+                let parts = sides(expr, *op)
+                    .into_iter()
+                    .map(|side| Self::build(schema, side, negated, depth + 1));
+                // De Morgan holds with NULLs too: a row passes NOT (a AND b) if NOT a or NOT b passes it.
+                match (*op == Operator::And) != negated {
+                    true => Self::all(parts.collect()),
+                    false => Self::any(parts.collect()),
+                }
+            }
             Expr::Literal(value, _) => match value {
                 datafusion::common::ScalarValue::Boolean(Some(value)) => {
                     Self::Constant(*value != negated)

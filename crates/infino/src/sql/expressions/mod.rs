@@ -17,6 +17,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float32Type};
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
+use datafusion::functions::string::octet_length;
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
 pub(super) use distance::DISTANCE;
@@ -32,6 +33,8 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::from(matching::Match::new())),
         Arc::new(ScalarUDF::from(score::MatchScore::new())),
         Arc::new(ScalarUDF::from(distance::Distance::new())),
+        // DuckDB's name for it.
+        Arc::new(octet_length().as_ref().clone().with_aliases(["strlen"])),
     ]
 }
 
