@@ -12,10 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use infino_format::Fetch;
 use infino_format::fetch::run_resident;
 use infino_format::schema::TextIndex;
-use infino_fts::{Boolean, BuildOptions, CorpusStats, FtsBuilder, FtsError, FtsReader, Hit, Query};
+use infino_format::{DocSet, Fetch};
+use infino_fts::{
+    Boolean, BuildOptions, CorpusStats, FtsBuilder, FtsError, FtsReader, Hit, Query, RowMap,
+    merge_sections,
+};
 use serde_json::{Value, json};
 
 type Result<T, E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E>;
@@ -63,19 +66,74 @@ fn build(request: &Value) -> Result<Value> {
         positions,
         stored: true,
     };
-    let mut builder = FtsBuilder::new(&[field], BuildOptions::default())?;
     let mut store = StoreWriter::create(dir)?;
-    for line in corpus.lines() {
-        let row: Value = serde_json::from_str(&line?)?;
-        let text = text_of(&row, "text")?;
-        builder.push(&[Some(text)])?;
-        store.push(row["id"].as_i64().unwrap_or_default(), text)?;
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(dir.join("index.fts"))?);
+    let threads = request["threads"].as_u64().unwrap_or(1);
+    let mut indexing = Duration::ZERO;
+    if threads > 1 {
+        let texts = corpus.lines().map(|line| parse(&line?)).collect::<Result<Vec<_>>>()?;
+        for (id, text) in &texts {
+            store.push(*id, text)?;
+        }
+        let begin = Instant::now();
+        build_parts(&field, &texts, threads as usize, &mut out)?;
+        indexing += begin.elapsed();
+    } else {
+        let mut builder = FtsBuilder::new(&[field], BuildOptions::default())?;
+        for line in corpus.lines() {
+            let (id, text) = parse(&line?)?;
+            let begin = Instant::now();
+            builder.push(&[Some(&text)])?;
+            indexing += begin.elapsed();
+            store.push(id, &text)?;
+        }
+        let begin = Instant::now();
+        builder.finish_to(&mut out)?;
+        indexing += begin.elapsed();
     }
     store.finish()?;
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(dir.join("index.fts"))?);
-    builder.finish_to(&mut out)?;
     out.into_inner().map_err(|error| error.into_error())?.sync_all()?;
-    Ok(json!({ "version": env!("CARGO_PKG_VERSION") }))
+    Ok(json!({ "version": env!("CARGO_PKG_VERSION"), "indexing_seconds": indexing.as_secs_f64() }))
+}
+
+fn parse(line: &str) -> Result<(i64, String)> {
+    let row: Value = serde_json::from_str(line)?;
+    Ok((row["id"].as_i64().unwrap_or_default(), text_of(&row, "text")?.to_owned()))
+}
+
+/// Builds a section of every thread's share of `texts`, and one of these.
+fn build_parts(
+    field: &TextIndex,
+    texts: &[(i64, String)],
+    threads: usize,
+    out: &mut dyn Write,
+) -> Result<()> {
+    let share = texts.len().div_ceil(threads).max(1);
+    let sections = std::thread::scope(|scope| {
+        let build = |texts: &[(i64, String)]| -> Result<Bytes, FtsError> {
+            let mut builder = FtsBuilder::new(&[field.clone()], BuildOptions::default())?;
+            for (_, text) in texts {
+                builder.push(&[Some(text)])?;
+            }
+            Ok(builder.finish()?.0.into())
+        };
+        let parts: Vec<_> =
+            texts.chunks(share).map(|texts| scope.spawn(move || build(texts))).collect();
+        parts
+            .into_iter()
+            .map(|part| part.join().expect("a builder does not panic"))
+            .collect::<Result<Vec<_>, _>>()
+    })?;
+    let mut inputs = Vec::new();
+    let mut first = 0;
+    for section in sections {
+        let reader = FtsReader::resident(section)?;
+        let rows = reader.rows();
+        inputs.push((reader, RowMap::kept(&DocSet::full(rows), first)));
+        first += rows;
+    }
+    merge_sections(&inputs, None, &BuildOptions::default(), out)?;
+    Ok(())
 }
 
 /// Keeps ids and texts beside the index, compressed, as the columns of a table would.

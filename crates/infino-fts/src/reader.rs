@@ -8,7 +8,7 @@ use bytes::Bytes;
 use infino_format::{DocSet, Fetch, FormatError, Step};
 
 use crate::analysis::Analyzer;
-use crate::dict::block::{Block, Found, common};
+use crate::dict::block::{Answer, Block, Found, Walk, common};
 use crate::layout::{self, FieldLayout};
 use crate::postings::short::verify_trailer;
 use crate::query::pattern::Pattern;
@@ -85,6 +85,19 @@ impl Field {
         let mut matcher = pattern.matcher();
         let (mut blocks, mut block, mut asked): (Vec<usize>, usize, &[u8]) =
             (Vec::new(), span.start, &[]);
+        while pattern.seeks() && block < span.end {
+            blocks.push(block);
+            block += 1;
+            if block == span.end {
+                break;
+            }
+            let first = top.first(block);
+            let answer = matcher.answer(first, common(first, asked));
+            asked = first;
+            if let Answer::Dead { next, .. } = answer {
+                block = next.map_or(span.end, |next| top.find(&next).unwrap_or(0).max(block));
+            }
+        }
         while block < span.end {
             // All terms of a block lie between its first and the next block's, so they begin with what these share.
             let first = top.first(block);
@@ -341,19 +354,23 @@ impl Prepare {
             let mut lists = Vec::new();
             let (mut matcher, mut prefixes) =
                 (expansion.pattern.matcher(), expansion.pattern.matcher());
-            let mut first = true;
+            let mut walk = Walk::new();
             for &block in own {
+                let top = &self.inner.fields[field].layout.top;
+                let passed = block + 1 < top.blocks() && walk.is_past(top.first(block + 1));
                 let Ok(at) = self.blocks.binary_search(&(field, block)) else { continue };
+                if passed {
+                    continue;
+                }
                 blocks[at].matching(
-                    |prefix, shared| prefixes.ruled_out(prefix, shared),
-                    |term, shared| {
-                        let shared = if first { 0 } else { shared };
-                        first = false;
-                        (matcher.accepts(term, shared), matcher.dead())
+                    &mut walk,
+                    |prefix, shared| match expansion.pattern.seeks() {
+                        true => None,
+                        false => prefixes.ruled_out(prefix, shared),
                     },
+                    |term, shared| matcher.answer(term, shared),
                     |found| lists.push(Listed::new(found, &bytes[at])),
                 )?;
-                first = true;
                 if lists.len() > EXPANSION_MAX {
                     return Err(FtsError::TooManyTerms {
                         field: self.inner.fields[field].layout.column.clone(),

@@ -7,7 +7,7 @@ use infino_format::{DocId, DocSet, FormatError};
 
 use super::builder::{BuildOptions, Built, write_section};
 use super::encode::{Encoder, Text};
-use crate::dict::block::{Block, Place};
+use crate::dict::block::{Answer, Block, Place, Walk};
 use crate::layout::{FieldLayout, ROWS_MAX};
 use crate::postings::List;
 use crate::postings::short::verify_trailer;
@@ -244,10 +244,11 @@ impl<'a> Part<'a> {
             let block = Block::read(&bytes, self.field.layout.positions)?;
             let (mut terms, mut lists) = (Vec::new(), Vec::new());
             block.matching(
+                &mut Walk::new(),
                 |_, _| None,
                 |term, _| {
                     terms.push(term.to_vec());
-                    (true, usize::MAX)
+                    Answer::Taken
                 },
                 |found| lists.push(Listed::new(found, &bytes)),
             )?;

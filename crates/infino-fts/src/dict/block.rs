@@ -135,20 +135,22 @@ impl<'a> Block<'a> {
     }
 
     /// Calls `each` with the terms that `accept` takes, in order. `accept` is called with terms and how many bytes each
-    /// shares with the one it was called with before; it answers whether the term is taken, and how many of its bytes rule
-    /// out whatever begins with them (`usize::MAX` if none do), so that those are passed over. So does `ruled_out`, of what
-    /// neighbours begin with.
+    /// shares with the one it was called with before; what its answers and `ruled_out` refuse is passed over. `ruled_out`
+    /// is asked what neighbours begin with, and how much of it is as when it was asked before: it tells how many
+    /// bytes of it are refused whatever follows. `walk` goes from block to block.
     pub(crate) fn matching(
         &self,
+        walk: &mut Walk,
         mut ruled_out: impl FnMut(&[u8], usize) -> Option<usize>,
-        mut accept: impl FnMut(&[u8], usize) -> (bool, usize),
+        mut accept: impl FnMut(&[u8], usize) -> Answer,
         mut each: impl FnMut(Found),
     ) -> Result<(), FormatError> {
-        let (mut term, mut dead) = (Vec::with_capacity(64), usize::MAX);
-        let (mut group, mut asked): (usize, &[u8]) = (0, &[]);
-        while group < self.groups() {
-            let first = self.restart_key(group)?;
-            if group + 1 < self.groups() {
+        let mut asked: &[u8] = &[];
+        let mut group = self.group_of(0, &walk.floor)?;
+        while group < self.groups() && !walk.ended {
+            // What seeks needs no such help.
+            if group + 1 < self.groups() && walk.floor.is_empty() {
+                let first = self.restart_key(group)?;
                 let begin = &first[..common(first, self.restart_key(group + 1)?)];
                 let refused = ruled_out(begin, common(begin, asked));
                 asked = begin;
@@ -157,10 +159,26 @@ impl<'a> Block<'a> {
                     continue;
                 }
             }
-            self.matching_of_group(group, &mut term, &mut dead, &mut accept, &mut each)?;
-            group += 1;
+            self.matching_of_group(group, walk, &mut accept, &mut each)?;
+            group = self.group_of(group + 1, &walk.floor)?;
         }
         Ok(())
+    }
+
+    /// The last group from `group` on whose first term is at most `floor`, or `group`.
+    fn group_of(&self, group: usize, floor: &[u8]) -> Result<usize, FormatError> {
+        // Mostly it is not far.
+        let (mut low, mut step) = (group, 1);
+        while low + step < self.groups() && self.restart_key(low + step)? <= floor {
+            low += step;
+            step *= 2;
+        }
+        let mut high = (low + step).min(self.groups());
+        while low + 1 < high {
+            let middle = (low + high) / 2;
+            if self.restart_key(middle)? <= floor { low = middle } else { high = middle }
+        }
+        Ok(low)
     }
 
     /// The last group from `group` on, which begins with `prefix`, whose first term does.
@@ -176,9 +194,8 @@ impl<'a> Block<'a> {
     fn matching_of_group(
         &self,
         group: usize,
-        term: &mut Vec<u8>,
-        dead: &mut usize,
-        accept: &mut impl FnMut(&[u8], usize) -> (bool, usize),
+        walk: &mut Walk,
+        accept: &mut impl FnMut(&[u8], usize) -> Answer,
         each: &mut impl FnMut(Found),
     ) -> Result<(), FormatError> {
         let mut keys = self.keys_from(group)?;
@@ -190,20 +207,37 @@ impl<'a> Block<'a> {
             let whole = i == 0;
             if whole {
                 // A restart is written whole.
-                shared = common(term, suffix);
+                shared = common(&walk.term, suffix);
             }
-            if shared >= *dead {
+            if shared >= walk.dead {
                 continue;
             }
-            if shared > term.len() {
+            if shared > walk.term.len() {
                 return Err(FormatError::invalid(WHAT, "shared prefix"));
             }
-            term.truncate(if whole { 0 } else { shared });
-            term.extend_from_slice(suffix);
-            let taken;
-            (taken, *dead) = accept(term, shared);
-            if !taken {
+            walk.term.truncate(if whole { 0 } else { shared });
+            walk.term.extend_from_slice(suffix);
+            walk.dead = usize::MAX;
+            walk.shared = walk.shared.min(shared);
+            if walk.term < walk.floor {
                 continue;
+            }
+            let answer = accept(&walk.term, walk.shared);
+            walk.shared = usize::MAX;
+            match answer {
+                Answer::Taken => {}
+                Answer::Passed => continue,
+                Answer::Dead { bytes, next } => {
+                    walk.dead = bytes;
+                    match next {
+                        Some(next) => walk.floor = next,
+                        None => {
+                            walk.ended = true;
+                            return Ok(());
+                        }
+                    }
+                    continue;
+                }
             }
             let metas = match &mut metas {
                 Some(metas) => metas,
@@ -217,6 +251,45 @@ impl<'a> Block<'a> {
             read += 1;
         }
         Ok(())
+    }
+}
+
+/// What is said of a term.
+pub(crate) enum Answer {
+    Taken,
+    Passed,
+    /// So many bytes of it rule out whatever begins with them; the least string above these that may begin a term which is
+    /// taken, if there is one.
+    Dead {
+        bytes: usize,
+        next: Option<Vec<u8>>,
+    },
+}
+
+/// Where we are in a dictionary.
+#[derive(Debug)]
+pub(crate) struct Walk {
+    /// The last term that was not passed over.
+    term: Vec<u8>,
+    /// What begins with so many of its bytes is ruled out.
+    dead: usize,
+    /// How many bytes it shares with the one that was asked for last, if it is another.
+    shared: usize,
+    /// What is below is ruled out.
+    floor: Vec<u8>,
+    ended: bool,
+}
+
+impl Walk {
+    /// At the start.
+    pub(crate) fn new() -> Self {
+        // Nothing is shared with what was never asked for.
+        Self { term: vec![], dead: usize::MAX, shared: 0, floor: vec![], ended: false }
+    }
+
+    /// Whether all terms below `term` are ruled out.
+    pub(crate) fn is_past(&self, term: &[u8]) -> bool {
+        self.ended || self.floor[..] >= *term
     }
 }
 

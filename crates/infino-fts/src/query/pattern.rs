@@ -4,6 +4,8 @@ use std::ops::Bound;
 
 use super::automaton::{Automaton, State};
 
+use crate::dict::block::Answer;
+
 /// A set of terms, tested in dictionary order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pattern {
@@ -75,6 +77,11 @@ impl Pattern {
         literal.into_bytes()
     }
 
+    /// Whether [`Matcher::answer`] tells where to go on from a term that is not in the set.
+    pub(crate) fn seeks(&self) -> bool {
+        matches!(self, Self::Fuzzy(_))
+    }
+
     /// No term of the set is before the first, or at or after the second.
     pub(crate) fn span(&self) -> (Vec<u8>, Option<Vec<u8>>) {
         let Self::Range(from, to) = self else {
@@ -124,11 +131,19 @@ impl Fuzzy {
         })
     }
 
+    /// Whether what begins so may be in the set.
+    fn lives(&self, row: &Band, before: &Band) -> bool {
+        let least = |row: &Band| usize::from(*row.iter().min().expect("five entries"));
+        least(row) <= self.distance || self.transpositions && least(before) < self.distance
+    }
+
     /// Row `i` after `before` and `earlier`, for the character `c` behind `last`.
     #[inline]
     fn next_row(&self, i: usize, c: char, before: &Band, earlier: Option<(&Band, char)>) -> Band {
         let mut row = [FAR; 5];
-        for b in 0..5 {
+        // Beyond, characters to insert or leave out alone are too many.
+        let edits = self.distance.min(2);
+        for b in 2 - edits..=2 + edits {
             let Some(j) = (i + b).checked_sub(2).filter(|&j| j <= self.word.len()) else {
                 continue;
             };
@@ -217,9 +232,50 @@ impl Matcher<'_> {
         b.and_then(|b| self.rows[i].get(b)).map_or(usize::MAX, |&distance| distance.into())
     }
 
-    /// No term that shares at least so many bytes with the one tested last is in the set.
-    pub(crate) fn dead(&self) -> usize {
-        self.dead
+    /// Tests `term` like [`Matcher::accepts`]; if it is not in the set, tells what else need not be tested.
+    pub(crate) fn answer(&mut self, term: &[u8], shared: usize) -> Answer {
+        if self.accepts(term, shared) {
+            return Answer::Taken;
+        }
+        match self.pattern {
+            Pattern::Fuzzy(fuzzy) if self.dead < usize::MAX => {
+                Answer::Dead { bytes: self.dead, next: self.successor(fuzzy, term) }
+            }
+            _ => Answer::Passed,
+        }
+    }
+
+    /// The least string above all that begin with the dead bytes of `term`, which was tested last, with which a term of the
+    /// set may begin.
+    fn successor(&self, fuzzy: &Fuzzy, term: &[u8]) -> Option<Vec<u8>> {
+        for n in (1..=self.ends.len()).rev() {
+            let start = if n >= 2 { self.ends[n - 2] } else { 0 };
+            let c = char_at(term, start)?;
+            let before = &self.rows[n - 1];
+            let earlier = match n >= 2 && fuzzy.transpositions {
+                true => last_char(term, &self.ends[..n - 1]).map(|last| (&self.rows[n - 2], last)),
+                false => None,
+            };
+            let lives = |c: char| {
+                let row = fuzzy.next_row(n, c, before, earlier);
+                fuzzy.lives(&row, before)
+            };
+            // A character the word does not have is as good as any such.
+            let above = (c as u32 + 1..=char::MAX as u32).find_map(char::from_u32);
+            let near = n.saturating_sub(3)..(n + 2).min(fuzzy.word.len());
+            let own =
+                fuzzy.word.get(near).unwrap_or_default().iter().copied().filter(|&own| own > c);
+            let live = match above.filter(|&above| lives(above)) {
+                Some(above) => Some(above),
+                None => own.filter(|&own| lives(own)).min(),
+            };
+            if let Some(live) = live {
+                let mut next = term[..start].to_vec();
+                next.extend_from_slice(live.encode_utf8(&mut [0; 4]).as_bytes());
+                return Some(next);
+            }
+        }
+        None
     }
 
     /// How many bytes of `prefix`, which shares `shared` with the one asked for before, rule out whatever begins with them;
@@ -264,10 +320,7 @@ impl Matcher<'_> {
             at += c.len_utf8();
             self.rows.push(row);
             self.ends.push(at);
-            let least = |row: &Band| usize::from(*row.iter().min().expect("five entries"));
-            if least(&row) > fuzzy.distance
-                && !(fuzzy.transpositions && least(&before) < fuzzy.distance)
-            {
+            if !fuzzy.lives(&row, &before) {
                 self.dead = at;
                 return false;
             }
@@ -425,6 +478,29 @@ mod tests {
             let fuzzy = Fuzzy { word: word.clone(), distance: edits, prefix: 0, transpositions };
             let pattern = Pattern::Fuzzy(fuzzy);
             let mut matcher = pattern.matcher();
+            // Whatever is passed over is not in the set.
+            let (mut walk, mut floor, mut asked) = (pattern.matcher(), Some(vec![]), String::new());
+            for term in &terms {
+                let inside = distance(&word, &term.chars().collect::<Vec<_>>(), transpositions) <= edits;
+                let Some(from) = &floor else {
+                    prop_assert!(!inside, "{} past the end", term);
+                    continue;
+                };
+                if term.as_bytes() < &from[..] {
+                    prop_assert!(!inside, "{} below {:?}", term, from);
+                    continue;
+                }
+                let shared = asked.bytes().zip(term.bytes()).take_while(|(a, b)| a == b).count();
+                asked.clone_from(term);
+                match walk.answer(term.as_bytes(), shared) {
+                    Answer::Taken => prop_assert!(inside),
+                    Answer::Passed => prop_assert!(!inside),
+                    Answer::Dead { next, .. } => {
+                        prop_assert!(!inside);
+                        floor = next;
+                    }
+                }
+            }
             let mut before = String::new();
             for term in terms {
                 let shared = before.bytes().zip(term.bytes()).take_while(|(a, b)| a == b).count();
