@@ -10,7 +10,7 @@ use crate::layout::{Layout, verify_tail};
 /// Ranges of a round up to which gaps stay unread.
 pub(super) const RANGES_FEW: usize = 8;
 /// Ranges of a search that are few enough, if most are small.
-pub(super) const RANGES_ENOUGH: usize = 20;
+pub(super) const RANGES_ENOUGH: usize = 18;
 
 /// Ascending numbers, repeated or not, as runs.
 pub(super) fn runs(numbers: impl Iterator<Item = u32>) -> Vec<Range<u32>> {
