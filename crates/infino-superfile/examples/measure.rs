@@ -168,7 +168,10 @@ fn warm(input: &str, column: &str) -> Result<(), Box<dyn Error>> {
         target_recall_millis: 950,
         stored: true,
     };
-    let schema = table_schema(&schema, IndexSet { text: vec![text], vectors: vec![vector] })?;
+    let schema = table_schema(
+        &schema,
+        IndexSet { text: vec![text], vectors: vec![vector], key: Vec::new() },
+    )?;
     let mut builder = SuperfileBuilder::new(&schema, SuperfileOptions::default())?;
     let mut first = 0;
     for input in read(input)? {

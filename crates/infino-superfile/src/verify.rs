@@ -5,6 +5,7 @@ use std::ops::Range;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::Decimal128Type;
 use futures::StreamExt;
+use infino_format::key::KeyIndex;
 use infino_format::summary::{SectionKind, SectionRef};
 use infino_format::{FormatError, RowId};
 
@@ -190,6 +191,15 @@ impl Superfile {
                 match said.is_some_and(|said| said.vectors == vectors) {
                     true => Ok(()),
                     false => wrong(format!("holds {vectors} vectors")),
+                }
+            }
+            SectionKind::Key => {
+                let open = self.sections.iter().find(|open| open.placed.section == *section);
+                let open = open.expect("verified where it stands");
+                match KeyIndex::open(&open.open, section.len) {
+                    Ok(index) if index.rows() == self.row_count() => Ok(()),
+                    Ok(index) => wrong(format!("holds the keys of {} rows", index.rows())),
+                    Err(source) => Err(self.corrupt(part_name(section), range.clone(), source)),
                 }
             }
             SectionKind::BodyChecksums => Ok(()),
