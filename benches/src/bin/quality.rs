@@ -5,6 +5,7 @@
 //! nDCG@10 with linear gain, recall@100 and MAP@100 for each analyzer, beside the reference if the folder has one.
 //!
 //! `quality stems <folder>` reads `<stemmer>.tsv` (word, tab, stem) and counts the words that stem otherwise.
+#![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, reason = "printing is what it does")]
 
 use std::collections::{BTreeMap, HashMap};
