@@ -167,6 +167,9 @@ impl<'a> Block<'a> {
 
     /// The last group from `group` on whose first term is at most `floor`, or `group`.
     fn group_of(&self, group: usize, floor: &[u8]) -> Result<usize, FormatError> {
+        if floor.is_empty() {
+            return Ok(group);
+        }
         // Mostly it is not far.
         let (mut low, mut step) = (group, 1);
         while low + step < self.groups() && self.restart_key(low + step)? <= floor {
@@ -219,7 +222,7 @@ impl<'a> Block<'a> {
             walk.term.extend_from_slice(suffix);
             walk.dead = usize::MAX;
             walk.shared = walk.shared.min(shared);
-            if walk.term < walk.floor {
+            if !walk.floor.is_empty() && walk.term < walk.floor {
                 continue;
             }
             let answer = accept(&walk.term, walk.shared);
