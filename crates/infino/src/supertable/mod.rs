@@ -175,7 +175,9 @@ impl Supertable {
             rows: entry.summary.row_count,
             dead_rows: entry.deleted_rows(),
         };
-        Ok(snapshot.entries.iter().map(info).collect())
+        // Inserted rows that still ride in the log are no object.
+        let stored = snapshot.entries.iter().filter(|entry| entry.built.is_none());
+        Ok(stored.map(info).collect())
     }
 
     pub(crate) fn table(&self) -> &Table {

@@ -66,6 +66,24 @@ pub(super) fn check_text(function: &str, args: &ReturnFieldArgs<'_>) -> Result<S
     })
 }
 
+/// The text and the mode of a call, which are constant; `None` if one of them is NULL.
+pub(super) fn constant_texts(
+    function: &str,
+    args: &ScalarFunctionArgs,
+) -> Result<Option<(String, TextMode)>> {
+    let constant = |at: usize, name: &str| match args.args.get(at) {
+        None => Ok(Some("any".to_owned())),
+        Some(ColumnarValue::Scalar(value)) => Ok(value.try_as_str().flatten().map(str::to_owned)),
+        Some(ColumnarValue::Array(_)) => {
+            Err(invalid(function, format!("the {name} must be constant")))
+        }
+    };
+    let (Some(text), Some(mode)) = (constant(1, "text")?, constant(2, "mode")?) else {
+        return Ok(None);
+    };
+    Ok(Some((text, TextMode::named(&mode).map_err(external)?)))
+}
+
 impl ScalarUDFImpl for Match {
     fn name(&self) -> &str {
         MATCH
@@ -92,19 +110,9 @@ impl ScalarUDFImpl for Match {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let analyzer = args.return_field.metadata().get(ANALYZER).cloned();
         let analyzer = analyzer.ok_or_else(|| invalid(MATCH, "was planned without its column"))?;
-        let constant = |at: usize, name: &str| match args.args.get(at) {
-            None => Ok(Some("any".to_owned())),
-            Some(ColumnarValue::Scalar(value)) => {
-                Ok(value.try_as_str().flatten().map(str::to_owned))
-            }
-            Some(ColumnarValue::Array(_)) => {
-                Err(invalid(MATCH, format!("the {name} must be constant")))
-            }
-        };
-        let (Some(text), Some(mode)) = (constant(1, "text")?, constant(2, "mode")?) else {
+        let Some((text, mode)) = constant_texts(MATCH, &args)? else {
             return Ok(ColumnarValue::Scalar(ScalarValue::Boolean(None)));
         };
-        let mode = TextMode::named(&mode).map_err(external)?;
         let column = args.args[0].to_array(args.number_rows)?;
         let found = evaluate(&column, &analyzer, &text, mode)?;
         Ok(ColumnarValue::Array(Arc::new(found)))

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `match(column, text [, mode])` | whether the text column answers the text, as `bm25_search` understands it |
 //! | `match_score(column, text [, mode])` | the row's BM25 score over the whole table; 0 where it does not answer |
+//! | `highlight(column, text [, mode])` | the parts of the text that answer, in HTML with `<mark>` around what does |
 //! | `distance(column, vector [, metric])` | how far a vector is, in the metric of the column's index |
 
 mod distance;
+mod highlight;
 mod matching;
 mod score;
 
@@ -32,6 +34,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     vec![
         Arc::new(ScalarUDF::from(matching::Match::new())),
         Arc::new(ScalarUDF::from(score::MatchScore::new())),
+        Arc::new(ScalarUDF::from(highlight::Highlight::new())),
         Arc::new(ScalarUDF::from(distance::Distance::new())),
         // DuckDB's name for it.
         Arc::new(octet_length().as_ref().clone().with_aliases(["strlen"])),
