@@ -192,7 +192,7 @@ impl Superfile {
                     false => wrong(format!("holds {vectors} vectors")),
                 }
             }
-            SectionKind::BodyChecksums => Ok(()),
+            SectionKind::Key | SectionKind::BodyChecksums => Ok(()),
         }
     }
 
