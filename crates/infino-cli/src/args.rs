@@ -31,6 +31,12 @@ pub enum Command {
     Sql(Sql),
     /// Shows the tables of a store, or one table's columns, indexes and files
     Inspect(Inspect),
+    /// Shows the last versions of a table: when, what kind of change, how much
+    History(History),
+    /// Puts inserted rows into files, merges small files, removes what no kept version needs
+    Optimize(Optimize),
+    /// Reads a whole table and says what is not as it was written
+    Verify(Verify),
 }
 
 /// Which store.
@@ -129,6 +135,39 @@ pub struct Sql {
 pub struct Inspect {
     /// Table to look at [default: all, in a line each]
     pub table: Option<String>,
+    /// Which store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// `infino history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// Table to look at
+    pub table: String,
+    /// Which store.
+    #[command(flatten)]
+    pub store: Store,
+    /// How many versions
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
+    pub limit: u32,
+}
+
+/// `infino optimize`.
+#[derive(Debug, Args)]
+pub struct Optimize {
+    /// Table to optimize
+    pub table: String,
+    /// Which store.
+    #[command(flatten)]
+    pub store: Store,
+}
+
+/// `infino verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Table to read
+    pub table: String,
     /// Which store.
     #[command(flatten)]
     pub store: Store,

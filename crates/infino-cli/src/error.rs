@@ -17,6 +17,13 @@ pub enum CliError {
     Io(io::Error),
     /// The command cannot work as it was given; says what would.
     Usage(String),
+    /// A table is not what was written.
+    Damaged {
+        /// Its name.
+        table: String,
+        /// How many things are wrong with it.
+        problems: usize,
+    },
 }
 
 impl CliError {
@@ -30,6 +37,7 @@ impl CliError {
                 ErrorKind::Internal => 5,
                 _ => 1,
             },
+            Self::Damaged { .. } => 4,
             Self::Corpus(_) | Self::Io(_) | Self::Usage(_) => 1,
         })
     }
@@ -47,6 +55,9 @@ impl std::fmt::Display for CliError {
             Self::Corpus(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
             Self::Usage(message) => message.fmt(f),
+            Self::Damaged { table, problems } => {
+                write!(f, "table {table:?} is damaged in {problems} places, listed above")
+            }
         }
     }
 }

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`args`] | the command line |
 //! | [`demo`] | `infino demo`: real files in, every kind of question out |
-//! | [`search`], [`sql`], [`inspect`] | the other commands |
+//! | [`search`], [`sql`], [`inspect`] | what is in a store |
+//! | [`upkeep`] | `infino history`, `infino optimize`, `infino verify` |
 //! | [`corpus`], [`embed`] | passages of real text and their vectors |
 //! | [`output`], [`hits`], [`stopwatch`] | what is printed |
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ pub mod output;
 pub mod search;
 pub mod sql;
 pub mod stopwatch;
+pub mod upkeep;
 
 use std::{
     io::{self, Write},
@@ -55,6 +57,9 @@ fn run(cli: Cli, out: &mut impl Write) -> Result<(), CliError> {
             Command::Search(args) => search::run(args, out).await,
             Command::Sql(args) => sql::run(args, out).await,
             Command::Inspect(args) => inspect::run(args, out).await,
+            Command::History(args) => upkeep::history(args, out).await,
+            Command::Optimize(args) => upkeep::optimize(args, out).await,
+            Command::Verify(args) => upkeep::verify(args, out).await,
         }
     })?;
     Ok(out.flush()?)

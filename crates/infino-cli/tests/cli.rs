@@ -201,6 +201,23 @@ fn inspect_shows_tables_columns_and_files() {
 }
 
 #[test]
+fn a_table_is_looked_after() {
+    let (bench, _) = Bench::after_demo("glowing horseshoe");
+    check_says(&stdout(&bench.infino(["history", "passages"])), &["create", "append", "update"]);
+    check_says(&stdout(&bench.infino(["optimize", "passages"])), &["files became", "version"]);
+    check_says(&stdout(&bench.infino(["verify", "passages"])), &["superfiles", "read"]);
+    check_fails(&bench.infino(["verify", "recipes"]), 1, &["recipes"]);
+    let files = stdout(&bench.infino(["inspect", "passages"]));
+    let file = files.split_whitespace().find(|word| word.ends_with(".parquet")).expect("a file");
+    let path = bench.store().join(file);
+    let mut bytes = fs::read(&path).expect("a superfile");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).expect("a superfile");
+    check_fails(&bench.infino(["verify", "passages"]), 4, &["damaged in 1 places"]);
+}
+
+#[test]
 fn what_cannot_be_done_is_named() {
     let (bench, _) = Bench::after_demo("sourdough");
     check_fails(&bench.infino(["search", "x", "--table", "recipes"]), 1, &["recipes", "passages"]);

@@ -7,6 +7,7 @@ use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
+use infino_table::verify::VerifyReport;
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
 use crate::sql::{self, SqlQuery};
@@ -126,6 +127,8 @@ pub struct Connection {
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
+    /// The store without a cache before it.
+    bare: Arc<dyn Store>,
     pub(crate) state: Arc<SessionState>,
     runtime: Runtime,
     options: TableOptions,
@@ -160,16 +163,17 @@ pub async fn connect(uri: &str) -> Result<Connection, Error> {
 /// # Errors
 /// As [`connect`].
 pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connection, Error> {
-    let store = infino_storage::connect(uri, &options.storage)?;
+    let bare = infino_storage::connect(uri, &options.storage)?;
     let store = match uri.starts_with("memory:")
         || (options.cache.memory_bytes == 0 && options.cache.disk.is_none())
     {
-        true => store,
-        false => Arc::new(CachedStore::new(store, Cache::open(&options.cache)?)),
+        true => bare.clone(),
+        false => Arc::new(CachedStore::new(bare.clone(), Cache::open(&options.cache)?)),
     };
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
+            bare,
             state: Arc::new(sql::base_state(
                 options.memory_bytes,
                 sql::RowSets::new(options.filter_cache_bytes),
@@ -257,6 +261,20 @@ impl Connection {
             self.inner.store.delete(&object.path).await?;
         }
         Ok(())
+    }
+
+    /// Reads all that a table names, every byte of it, and says what is not as it was written; also of a table that is too
+    /// damaged to open.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable` if storage keeps failing. Damage is no error, it is in the report.
+    pub async fn verify_table(&self, name: &str) -> Result<VerifyReport, Error> {
+        let names = self.names().await?;
+        let Some(folder) = names.get(name) else {
+            return Err(not_found(name, names.keys()));
+        };
+        // From the store itself: what a cache still holds proves nothing.
+        Ok(infino_table::verify::verify(self.inner.bare.clone(), folder).await)
     }
 
     /// A SQL statement over the tables; awaiting it runs it.

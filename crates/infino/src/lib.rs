@@ -50,6 +50,7 @@ pub use infino_format::record::Operation;
 pub use infino_format::schema::{IndexSet, Metric, RerankCodec, TextIndex, VectorIndex};
 pub use infino_manifest::VersionInfo;
 pub use infino_table::query::{Fusion, FusionMethod};
+pub use infino_table::verify::{Problem, VerifyReport};
 pub use infino_table::{
     AlterReport, BackgroundOptions, BackgroundStatus, CompactOptions, CompactReport,
     MaintainOptions, Maintenance, Matched, MergeSpec, MutationStats, NotMatched, OptimizeReport,

@@ -166,6 +166,26 @@ async fn columns_and_indexes_change_under_rows() {
     assert_eq!(ns(&sql("SELECT id AS n FROM people ORDER BY id").await), [1, 2, 3]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn damage_is_found_wherever_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = infino::connect(dir.path().to_str().unwrap()).await.unwrap();
+    let index = IndexSpec::new().key(&["id"]).fts("name");
+    let table = db.create_table("people", people(&[(0, "")]).schema(), index).await.unwrap();
+    table.append(people(&[(1, "ann"), (2, "bob")])).await.unwrap();
+    table.delete("id = 1").await.unwrap();
+    let sound = db.verify_table("people").await.unwrap();
+    assert!(sound.is_sound() && sound.superfiles == 1 && sound.bytes > 0, "{sound:?}");
+    let path = dir.path().join(&table.files().await.unwrap()[0].path);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let report = db.verify_table("people").await.unwrap();
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert_eq!(db.verify_table("nobody").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
 #[test]
 fn blocking_twins_do_the_same() {
     let db = infino::blocking::connect("memory://").unwrap();

@@ -35,7 +35,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::supertable::FileInfo;
 use crate::{
     ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
-    Receipt, TextMode,
+    Receipt, TextMode, VerifyReport,
 };
 pub use writer::Writer;
 
@@ -170,6 +170,15 @@ impl Connection {
     pub fn drop_table(&self, name: &str) -> Result<(), Error> {
         let (inner, name) = (self.inner.clone(), name.to_owned());
         self.driver.run(async move { inner.drop_table(&name).await })
+    }
+
+    /// [`crate::Connection::verify_table`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn verify_table(&self, name: &str) -> Result<VerifyReport, Error> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        self.driver.run(async move { inner.verify_table(&name).await })
     }
 
     /// [`crate::Connection::query_sql`].

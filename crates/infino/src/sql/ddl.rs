@@ -1,8 +1,8 @@
 //! `CREATE TABLE` with indexes, and `DROP TABLE`.
 //!
 //! ```sql
-//! CREATE TABLE docs (id BIGINT NOT NULL, title TEXT, body TEXT, embedding FLOAT[384])
-//! WITH (fts = 'title, body:english-v1', keyword = 'id_text', vector = 'embedding:cosine')
+//! CREATE TABLE docs (id BIGINT PRIMARY KEY, title TEXT, body TEXT, embedding FLOAT[384])
+//! WITH (fts = 'body:english-v1', keyword = 'title', vector = 'embedding:cosine')
 //! ```
 
 use std::sync::Arc;
@@ -10,9 +10,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::common::ScalarValue;
+use datafusion::common::{Constraint, ScalarValue};
 use datafusion::dataframe::DataFrame;
-use datafusion::logical_expr::{DdlStatement, DropTable, LogicalPlan};
+use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, DropTable, LogicalPlan};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     CreateTable, CreateTableOptions, Expr, SqlOption, Statement as SqlStatement, Value,
@@ -46,11 +46,7 @@ pub(super) async fn create_table(
     if !table.column_defaults.is_empty() {
         return Err(Error::invalid("CREATE TABLE: columns have no DEFAULT; leave it out"));
     }
-    if !table.constraints.is_empty() {
-        return Err(Error::invalid(
-            "CREATE TABLE: constraints are not enforced, so they are refused; leave them out",
-        ));
-    }
+    let key = key(&table)?;
     let name = statement::table_name(&table.name)?.to_owned();
     if connection.table_names().await?.contains(&name) {
         match (table.if_not_exists, table.or_replace) {
@@ -60,7 +56,8 @@ pub(super) async fn create_table(
         }
     }
     let schema = plain(&annotate::stripped(table.input.schema().as_arrow()));
-    let index = indexes(&schema, &options)?;
+    let key = key.iter().map(String::as_str).collect::<Vec<_>>();
+    let index = indexes(&schema, &options)?.key(&key);
     let made = connection.create_table(&name, schema.clone(), index).await?;
     if matches!(table.input.as_ref(), LogicalPlan::EmptyRelation(_)) {
         return Ok(Outcome::nothing());
@@ -84,6 +81,25 @@ pub(super) async fn create_table(
             Err(error)
         }
     }
+}
+
+/// The columns that PRIMARY KEY names.
+fn key(table: &CreateMemoryTable) -> Result<Vec<String>, Error> {
+    let mut key = Vec::new();
+    for constraint in table.constraints.iter() {
+        match constraint {
+            Constraint::PrimaryKey(columns) if key.is_empty() => {
+                let schema = table.input.schema();
+                key.extend(columns.iter().map(|&at| schema.field(at).name().clone()));
+            }
+            _ => {
+                return Err(Error::invalid(
+                    "CREATE TABLE: of constraints only one PRIMARY KEY is enforced, so others are refused",
+                ));
+            }
+        }
+    }
+    Ok(key)
 }
 
 /// Drops a table.
