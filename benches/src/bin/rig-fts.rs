@@ -111,7 +111,8 @@ fn build_parts(
     let share = texts.len().div_ceil(threads).max(1);
     let sections = std::thread::scope(|scope| {
         let build = |texts: &[(i64, String)]| -> Result<Bytes, FtsError> {
-            let mut builder = FtsBuilder::new(std::slice::from_ref(field), BuildOptions::default())?;
+            let mut builder =
+                FtsBuilder::new(std::slice::from_ref(field), BuildOptions::default())?;
             for (_, text) in texts {
                 builder.push(&[Some(text)])?;
             }

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use infino_format::DocSet;
+use infino_format::schema::TableSchema;
 use infino_format::summary::SuperfileSummary;
 use infino_superfile::Superfile;
 
@@ -10,6 +11,11 @@ use crate::TableError;
 /// A predicate over the rows of a table.
 #[async_trait]
 pub trait RowFilter: std::fmt::Debug + Send + Sync {
+    /// The schema whose columns it names, if it names any: under another one the names may mean others.
+    fn schema(&self) -> Option<&TableSchema> {
+        None
+    }
+
     /// Whether any row of a file with these statistics may pass; `true` when in doubt.
     fn may_match(&self, summary: &SuperfileSummary) -> bool;
 

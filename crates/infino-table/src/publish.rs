@@ -36,6 +36,7 @@ async fn commit(table: &Table, mut change: Change) -> Result<Committed, TableErr
     let added = |action: &Action| matches!(action, Action::AddSuperfile(_) | Action::AddFresh(_));
     let only_adds =
         change.keys.is_none() && change.deletes.is_empty() && change.actions.iter().all(added);
+    let built_at = change.read_version;
     loop {
         let refused =
             match settled(table, &change).await {
@@ -44,11 +45,12 @@ async fn commit(table: &Table, mut change: Change) -> Result<Committed, TableErr
                 ))) if only_adds => refused,
                 other => return other,
             };
-        let Ok(old) = table.at_version(change.read_version).await else {
+        // Each round compares with what the files were built under: two changes that each could be followed need not be.
+        let Ok(old) = table.at_version(built_at).await else {
             return Err(WalError::Conflict(refused).into());
         };
         let new = table.refresh().await?;
-        if new.version <= change.read_version || !evolve::accepts(&new.schema, &old.schema)? {
+        if new.version <= change.read_version || !evolve::accepts(&new, &old.schema)? {
             return Err(WalError::Conflict(refused).into());
         }
         change.read_version = new.version;

@@ -9,6 +9,7 @@ use infino_format::schema::TableSchema;
 use infino_format::{KeyDigest, RowId};
 use infino_manifest::Snapshot;
 use infino_superfile::KeyEncoder;
+use infino_wal::WalError;
 
 use crate::ingest::{build, check};
 use crate::mutate::MergeSpec;
@@ -36,6 +37,8 @@ pub struct Writer {
     /// What the staged changes were decided on, if they hold of no other version.
     pub(crate) decided_on: Option<Arc<Snapshot>>,
     auto_commit_bytes: usize,
+    /// Whether an automatic commit may or may not have happened.
+    in_doubt: bool,
     /// What was committed early.
     early: Receipt,
 }
@@ -97,12 +100,13 @@ impl Writer {
             token: None,
             decided_on: None,
             auto_commit_bytes: 0,
+            in_doubt: false,
             early: Receipt::default(),
         }
     }
 
     /// Makes the commit exactly-once: a commit whose token was committed before changes nothing and reports the earlier
-    /// version.
+    /// version. A commit that finds nothing to change leaves no record, so its token is not remembered.
     #[must_use]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
@@ -131,6 +135,7 @@ impl Writer {
     /// `Invalid` naming the column that does not fit; the writer keeps what was staged before. Storage and build errors if
     /// the buffer was full and had to be built, or was committed.
     pub async fn append(&mut self, batch: &RecordBatch) -> Result<(), TableError> {
+        self.refuse_doubt()?;
         let base = self.base().await?;
         let batch = check::conform(&base.user, &base.snapshot.schema.indexes, batch)?;
         let keys = keys_of(&base.snapshot.schema, &batch)?;
@@ -153,8 +158,11 @@ impl Writer {
             && self.token.is_none()
             && self.appended.bytes >= self.auto_commit_bytes
         {
-            let receipt = mutate::commit::run(self).await?;
-            self.early = self.early.and(receipt);
+            // Should this be given up halfway, or storage not say what became of it, the rows may be in.
+            self.in_doubt = true;
+            let outcome = mutate::commit::run(self).await;
+            self.in_doubt = matches!(outcome, Err(TableError::Wal(WalError::Unknown(_))));
+            self.early = self.early.and(outcome?);
         }
         Ok(())
     }
@@ -236,8 +244,20 @@ impl Writer {
     /// losing; `Wal` with the outcome told apart: a conflict (nothing happened), unknown (resolve it by its id), or
     /// storage; build errors before anything was published.
     pub async fn commit(mut self) -> Result<Receipt, TableError> {
+        self.refuse_doubt()?;
         let receipt = mutate::commit::run(&mut self).await?;
         Ok(self.early.and(receipt))
+    }
+
+    /// Refuses to send again what may be committed already.
+    fn refuse_doubt(&self) -> Result<(), TableError> {
+        match self.in_doubt {
+            false => Ok(()),
+            true => Err(TableError::invalid(
+                "an automatic commit of this writer was given up before its outcome was known; read the table to see whether \
+                 its rows are in, and go on with a new writer",
+            )),
+        }
     }
 
     /// Read from storage: a handle that has been idle for long may hold a head too old to commit against.

@@ -39,6 +39,25 @@ pub(crate) async fn bind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Re
     .await
 }
 
+/// Binds `name` to `folder`, whatever it was bound to; returns that.
+pub(crate) async fn rebind(
+    store: &Arc<dyn Store>,
+    name: &str,
+    folder: &str,
+) -> Result<Option<String>, Error> {
+    let before = std::sync::Mutex::new(None);
+    change(store, |catalog| {
+        if catalog.tables.get(name).is_some_and(|bound| bound == folder) {
+            return Ok(Edit::Done);
+        }
+        let bound = catalog.tables.insert(name.to_owned(), folder.to_owned());
+        *before.lock().expect("no panic while held") = bound;
+        Ok(Edit::Write)
+    })
+    .await?;
+    Ok(before.into_inner().expect("no panic while held"))
+}
+
 /// Unbinds `name` from `folder`; no error if somebody else did.
 pub(crate) async fn unbind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Result<(), Error> {
     change(store, |catalog| {

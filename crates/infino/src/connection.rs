@@ -199,22 +199,56 @@ impl Connection {
         index: IndexSpec,
     ) -> Result<Supertable, Error> {
         check_name(name)?;
-        let schema = infino_superfile::table_schema(&schema.into(), index.into_set())?;
-        let (names, _) = catalog::read(&self.inner.store).await?;
-        if names.tables.contains_key(name) {
+        if self.names().await?.contains_key(name) {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 format!("table {name:?} exists; open it or drop it first"),
             ));
         }
+        let table = self.make_unnamed(name, &schema.into(), index).await?;
+        // From here on the name leads to the table; before, its head is garbage that nothing names.
+        catalog::bind(&self.inner.store, name, table.table().root()).await?;
+        Ok(table)
+    }
+
+    /// Makes a table that the catalog does not name yet.
+    pub(crate) async fn make_unnamed(
+        &self,
+        name: &str,
+        schema: &Arc<Schema>,
+        index: IndexSpec,
+    ) -> Result<Supertable, Error> {
+        check_name(name)?;
+        let schema = infino_superfile::table_schema(schema, index.into_set())?;
         self.inner.runtime.probe(&*self.inner.store).await?;
         let folder = folder_for(name);
         let store = self.inner.store.clone();
         let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());
         let table = Table::create(store, &folder, schema, runtime, options).await?;
-        // From here on the name leads to the table; before, its head is garbage that nothing names.
-        catalog::bind(&self.inner.store, name, &folder).await?;
         Ok(Supertable::new(self.clone(), name, self.remember(&folder, table)))
+    }
+
+    /// Gives a table that was made without one its name, in the place of the table that has it if it may be replaced.
+    pub(crate) async fn name_table(&self, table: &Supertable, replace: bool) -> Result<(), Error> {
+        let (store, folder) = (&self.inner.store, table.table().root());
+        match replace {
+            false => catalog::bind(store, table.name(), folder).await,
+            true => match catalog::rebind(store, table.name(), folder).await? {
+                Some(before) => self.discard(&before).await,
+                None => Ok(()),
+            },
+        }
+    }
+
+    /// Removes the objects of a folder that nothing names.
+    pub(crate) async fn discard(&self, folder: &str) -> Result<(), Error> {
+        self.inner.open.lock().expect("no panic while held").remove(folder);
+        // The head first: without it nobody who still holds the table can commit to it, or read half of it.
+        self.inner.store.delete(&format!("{folder}/head")).await?;
+        for object in self.inner.store.list(folder).await? {
+            self.inner.store.delete(&object.path).await?;
+        }
+        Ok(())
     }
 
     /// Opens a table by name.
@@ -254,13 +288,8 @@ impl Connection {
             return Err(not_found(name, names.tables.keys()));
         };
         catalog::unbind(&self.inner.store, name, folder).await?;
-        self.inner.open.lock().expect("no panic while held").remove(folder);
-        // The head first: without it nobody who still holds the table can commit to it, or read half of it.
-        self.inner.store.delete(&format!("{folder}/head")).await?;
-        for object in self.inner.store.list(folder).await? {
-            self.inner.store.delete(&object.path).await?;
-        }
-        Ok(())
+        let folder = folder.clone();
+        self.discard(&folder).await
     }
 
     /// Reads all that a table names, every byte of it, and says what is not as it was written; also of a table that is too

@@ -170,3 +170,34 @@ async fn a_damaged_table_does_not_fail_others() {
         assert_eq!(db.query_sql(sql).await.unwrap_err().kind(), ErrorKind::Corrupt, "{sql}");
     }
 }
+
+/// What is given as one expression stays one: nothing in it reaches the statement around it.
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_of_an_update_are_whole_expressions() {
+    let db = infino::connect("memory://").await.unwrap();
+    let docs = support::table(&db, &rows(0, 10, 1), 1).await;
+    for (predicate, value) in [
+        ("n = 1", "0) --"),
+        ("n = 1", "1), \"sku\" = ('x'"),
+        ("n = 1) OR (true", "1"),
+        ("n = 1", "1 AS m"),
+    ] {
+        let error = docs.update_set(predicate, &[("n", value)]).await.unwrap_err();
+        assert_eq!(error.kind(), infino::ErrorKind::Invalid, "{predicate} {value}: {error}");
+    }
+    assert_eq!(docs.update_set("n = 1 -- one", &[("n", "n + 100 -- more")]).await.unwrap(), 1);
+}
+
+/// A predicate means the columns of the schema it was made under, or nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_staged_predicate_does_not_outlive_its_schema() {
+    let db = infino::connect("memory://").await.unwrap();
+    let docs = support::table(&db, &rows(0, 10, 1), 1).await;
+    let mut writer = docs.writer().unwrap();
+    writer.delete("coalesce(sku, '') = ''").await.unwrap();
+    let rename = infino::SchemaChange::RenameColumn { from: "sku".into(), to: "article".into() };
+    docs.alter(&[rename]).await.unwrap();
+    let error = writer.commit().await.unwrap_err();
+    assert_eq!(error.kind(), infino::ErrorKind::Invalid, "{error}");
+    assert_eq!(docs.count_rows().await.unwrap(), 10);
+}

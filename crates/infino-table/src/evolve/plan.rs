@@ -226,8 +226,15 @@ fn widens(from: &DataType, to: &DataType) -> bool {
     }
 }
 
-/// Whether a file written under `old` is read right under `new`: rows staged then can be taken now.
-pub(crate) fn accepts(new: &TableSchema, old: &TableSchema) -> Result<bool, TableError> {
+/// Whether a file written under `old` is read right in `now` and after: rows staged then can be taken now.
+pub(crate) fn accepts(now: &Snapshot, old: &TableSchema) -> Result<bool, TableError> {
+    let new = &now.schema;
+    // A file brings back a dropped column unless the table remembers the name as one that files may still hold.
+    let remembered = now.properties.get(DROPPED).map_or("", String::as_str);
+    let gone = |column: &&ColumnId| !new.columns.contains(column);
+    if old.columns.iter().filter(gone).any(|column| !remembered.lines().any(|n| n == column.name)) {
+        return Ok(false);
+    }
     let indexed = new.indexes.key == old.indexes.key
         && new.indexes.text.iter().all(|index| old.indexes.text.contains(index))
         && new.indexes.vectors.iter().all(|index| old.indexes.vectors.contains(index));

@@ -145,9 +145,18 @@ impl Table {
         let refused: Vec<_> = (0..batches.len()).filter(|&at| taken(&outcomes[at])).collect();
         if !refused.is_empty() {
             let again: Vec<_> = refused.iter().map(|&at| batches[at].clone()).collect();
-            let second = self.insert_on(self.refresh().await?, &again).await?;
-            for (at, outcome) in refused.into_iter().zip(second) {
-                outcomes[at] = outcome;
+            let second = async { self.insert_on(self.refresh().await?, &again).await };
+            match second.await {
+                Ok(second) => {
+                    for (at, outcome) in refused.into_iter().zip(second) {
+                        outcomes[at] = outcome;
+                    }
+                }
+                // The others are in, so this is no error of theirs.
+                Err(TableError::Wal(error)) => {
+                    refused.into_iter().for_each(|at| outcomes[at] = Err(error.clone().into()));
+                }
+                Err(error) => tracing::debug!(%error, "keys that were taken stay refused"),
             }
         }
         Ok(outcomes)

@@ -78,12 +78,21 @@ impl Table {
         }
         let table = self.clone();
         tokio::spawn(async move {
+            let _done = Done(table.clone());
             // The rows are durable and searchable whatever becomes of this; the next insert tries again.
             if seal && let Err(error) = table.seal().await {
                 tracing::warn!(%error, "sealing fresh rows failed");
             }
             table.checkpoint_if_due().await;
-            table.inner.sealing.0.store(false, Ordering::Release);
         });
+    }
+}
+
+/// Lets the next insert begin again, however the task ended.
+struct Done(Table);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.inner.sealing.0.store(false, Ordering::Release);
     }
 }

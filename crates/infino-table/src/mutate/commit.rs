@@ -15,7 +15,7 @@ use super::keys::Guard;
 use super::stage::{Added, Outcome, Step, work_out};
 use crate::ingest::{build, check};
 use crate::writer::{self, Receipt, Writer};
-use crate::{Table, TableError, fresh};
+use crate::{RowFilter, Table, TableError, fresh};
 
 /// Rows of a batch that is built at once.
 const BATCH_ROWS: usize = 1 << 16;
@@ -38,6 +38,7 @@ pub(crate) async fn run(writer: &mut Writer) -> Result<Receipt, TableError> {
             Ok(receipt) => {
                 writer.clear();
                 writer.table.checkpoint_if_due().await;
+                writer.table.keep_in_shape();
                 return Ok(receipt);
             }
             Err(TableError::Wal(WalError::Conflict(conflict))) if may_retry(writer, &conflict) => {
@@ -95,6 +96,18 @@ async fn once(writer: &mut Writer, merged: &mut Option<Merged>) -> Result<Receip
         && let Some(version) = log.committed_by(token)
     {
         return Ok(Receipt { version, replayed: true, ..Receipt::default() });
+    }
+    let stale = |filter: &Arc<dyn RowFilter>| {
+        filter.schema().is_some_and(|schema| *schema != *snapshot.schema)
+    };
+    let meant_otherwise = writer.steps.iter().any(|step| match step {
+        Step::Delete(filter) | Step::Update { filter, .. } => stale(filter),
+        _ => false,
+    });
+    if meant_otherwise {
+        return Err(TableError::invalid(
+            "the table's columns changed since the predicate was made; make it again and see whether it still says what it meant",
+        ));
     }
     let outcome = work_out(writer, &snapshot).await?;
     let lot = lot(writer, &snapshot, &outcome)?;

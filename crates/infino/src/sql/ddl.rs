@@ -48,20 +48,18 @@ pub(super) async fn create_table(
     }
     let key = key(&table)?;
     let name = statement::table_name(&table.name)?.to_owned();
-    if connection.table_names().await?.contains(&name) {
-        match (table.if_not_exists, table.or_replace) {
-            (true, _) => return Ok(Outcome::nothing()),
-            (_, true) => connection.drop_table(&name).await?,
-            _ => {}
-        }
+    if table.if_not_exists && connection.table_names().await?.contains(&name) {
+        return Ok(Outcome::nothing());
     }
     let schema = plain(&annotate::stripped(table.input.schema().as_arrow()));
     let key = key.iter().map(String::as_str).collect::<Vec<_>>();
     let index = indexes(&schema, &options)?.key(&key);
-    let made = connection.create_table(&name, schema.clone(), index).await?;
-    if matches!(table.input.as_ref(), LogicalPlan::EmptyRelation(_)) {
+    if matches!(table.input.as_ref(), LogicalPlan::EmptyRelation(_)) && !table.or_replace {
+        connection.create_table(&name, schema, index).await?;
         return Ok(Outcome::nothing());
     }
+    // The name comes last: until then the query reads what it named before, and nobody sees a part of the rows.
+    let made = connection.make_unnamed(&name, &schema, index).await?;
     let filled = async {
         let mut writer = made.writer()?;
         let mut count = 0;
@@ -70,14 +68,21 @@ pub(super) async fn create_table(
             count += batch.num_rows() as u64;
             writer.append(&fitted(&schema, &batch)?).await?;
         }
+        drop(rows);
         writer.commit().await?;
+        connection.name_table(&made, table.or_replace).await?;
         Ok::<_, Error>(count)
     };
     match filled.await {
+        Ok(_) if matches!(table.input.as_ref(), LogicalPlan::EmptyRelation(_)) => {
+            Ok(Outcome::nothing())
+        }
         Ok(count) => Ok(Outcome::count(count)),
         Err(error) => {
-            // A table of half the rows would look like one of all.
-            connection.drop_table(&name).await?;
+            // Nothing names it. If it cannot be removed either, it is garbage of which only the space is lost.
+            if let Err(left) = connection.discard(made.table().root()).await {
+                tracing::warn!(%left, "removing a table that could not be filled failed");
+            }
             Err(error)
         }
     }

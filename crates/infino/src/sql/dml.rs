@@ -19,7 +19,9 @@ use datafusion::logical_expr::{
     DmlStatement, Expr, Filter, LogicalPlan, LogicalPlanBuilder, WriteOp, col,
 };
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{Ident, ObjectName, Statement as SqlStatement};
+use datafusion::sql::sqlparser::ast::{
+    AssignmentTarget, Ident, ObjectName, Statement as SqlStatement,
+};
 use futures::TryStreamExt;
 use infino_format::summary::SuperfileSummary;
 use infino_format::{DocSet, RowId};
@@ -74,12 +76,30 @@ async fn run_once(
     }
 }
 
-/// Names the columns of an `INSERT` that names none: `_id` is given, so it is not among them.
+/// Names the columns of an `INSERT` that names none: `_id` is given, so it is not among them, nor may it be set.
 async fn name_columns(state: &SessionState, parsed: &mut Statement) -> Result<(), Error> {
     let references = state.resolve_table_references(parsed)?;
     let Statement::Statement(inner) = parsed else { return Ok(()) };
-    let SqlStatement::Insert(insert) = inner.as_mut() else { return Ok(()) };
-    if insert.columns.iter().any(|column| column.to_string().replace('"', "") == "_id") {
+    let is_id = |name: &ObjectName| {
+        name.0.last().is_some_and(|part| {
+            part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case("_id"))
+        })
+    };
+    let insert = match inner.as_mut() {
+        SqlStatement::Insert(insert) => insert,
+        SqlStatement::Update(update) => {
+            let sets_id = update.assignments.iter().any(|assignment| match &assignment.target {
+                AssignmentTarget::ColumnName(name) => is_id(name),
+                AssignmentTarget::Tuple(names) => names.iter().any(is_id),
+            });
+            return match sets_id {
+                true => Err(Error::invalid("UPDATE: a row keeps its _id")),
+                false => Ok(()),
+            };
+        }
+        _ => return Ok(()),
+    };
+    if insert.columns.iter().any(is_id) {
         return Err(Error::invalid("INSERT: a row is given its _id; leave it out"));
     }
     if !insert.columns.is_empty() {
@@ -87,7 +107,8 @@ async fn name_columns(state: &SessionState, parsed: &mut Statement) -> Result<()
     }
     let target = insert.table.to_string().replace('"', "");
     for reference in references {
-        if reference.to_string() != target && reference.table() != target {
+        let named = |name: &str| name.eq_ignore_ascii_case(&target);
+        if !named(&reference.to_string()) && !named(reference.table()) {
             continue;
         }
         let schema = state.schema_for_ref(reference.clone())?;
@@ -197,6 +218,7 @@ async fn collected(state: SessionState, plan: LogicalPlan) -> Result<RecordBatch
 
 /// The `UPDATE` that sets columns of a table to expressions.
 pub(crate) fn update_statement(
+    state: &SessionState,
     table: &str,
     predicate: &str,
     assignments: &[(&str, &str)],
@@ -204,10 +226,20 @@ pub(crate) fn update_statement(
     if assignments.is_empty() {
         return Err(Error::invalid("an update sets at least one column"));
     }
-    let quoted = |name: &str| Ident::with_quote('"', name.replace('"', "\"\"")).to_string();
-    let sets = assignments.iter().map(|(column, value)| format!("{} = ({value})", quoted(column)));
-    let sets = sets.collect::<Vec<_>>().join(", ");
-    Ok(format!("UPDATE {} SET {sets} WHERE ({predicate})", quoted(table)))
+    // Each is parsed by itself: what is one expression here is one expression in the statement.
+    let one = |sql: &str| -> Result<String, Error> {
+        let dialect = state.config().options().sql_parser.dialect;
+        let parsed = state.sql_to_expr_with_alias(sql, &dialect)?;
+        match parsed.alias {
+            None => Ok(parsed.expr.to_string()),
+            Some(alias) => Err(Error::invalid(format!("{sql:?} gives itself the name {alias}"))),
+        }
+    };
+    let quoted = |name: &str| Ident::with_quote('"', name).to_string();
+    let set =
+        |(column, value): &(&str, &str)| Ok(format!("{} = ({})", quoted(column), one(value)?));
+    let sets = assignments.iter().map(set).collect::<Result<Vec<_>, Error>>()?.join(", ");
+    Ok(format!("UPDATE {} SET {sets} WHERE ({})", quoted(table), one(predicate)?))
 }
 
 /// The count that a statement which changed rows gives.

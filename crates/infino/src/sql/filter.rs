@@ -142,6 +142,10 @@ impl PredicateFilter {
 
 #[async_trait]
 impl RowFilter for PredicateFilter {
+    fn schema(&self) -> Option<&TableSchema> {
+        Some(&self.schema)
+    }
+
     fn may_match(&self, summary: &SuperfileSummary) -> bool {
         let Some(pruning) = &self.pruning else { return true };
         let statistics = SummaryStatistics { schema: &self.schema, file: &self.file, summary };

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     AssignmentTarget, Expr, Ident, ObjectName, ObjectNamePart, Query, SelectItem, SetExpr,
-    Statement as SqlStatement, Visit, Visitor, visit_expressions_mut,
+    Statement as SqlStatement, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
 /// Settles the case of the columns that `statement` names; what it calls its own results stays what it is.
@@ -20,8 +20,8 @@ pub(super) fn settle(statement: &mut Statement, columns: &BTreeSet<String>) {
         _ => return,
     };
     let mut aliases = Aliases::default();
-    let _ = statement.visit(&mut aliases);
-    let names = &Names { columns, aliases: aliases.0 };
+    let _ = VisitMut::visit(statement, &mut aliases);
+    let names = &Names(columns.iter().cloned().chain(aliases.0).collect());
     let named = |name: &mut ObjectName| {
         for part in &mut name.0 {
             if let ObjectNamePart::Identifier(ident) = part {
@@ -48,28 +48,31 @@ pub(super) fn settle(statement: &mut Statement, columns: &BTreeSet<String>) {
 
 /// Settles the case of the columns that a predicate names.
 pub(super) fn settle_predicate(predicate: &mut Expr, columns: &BTreeSet<String>) {
-    let names = Names { columns, aliases: BTreeSet::new() };
+    let names = Names(columns.clone());
     let _ = visit_expressions_mut(predicate, |expr| {
         names.settle_expr(expr);
         ControlFlow::<()>::Continue(())
     });
 }
 
-/// The names that a statement gives to its results.
+/// The names that a statement gives to its results; they keep the case they are written in.
 #[derive(Default)]
 struct Aliases(BTreeSet<String>);
 
-impl Visitor for Aliases {
+impl VisitorMut for Aliases {
     type Break = ();
 
-    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let mut bodies = vec![query.body.as_ref()];
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        let mut bodies = vec![query.body.as_mut()];
         while let Some(body) = bodies.pop() {
             match body {
-                SetExpr::SetOperation { left, right, .. } => bodies.extend([&**left, &**right]),
+                SetExpr::SetOperation { left, right, .. } => {
+                    bodies.extend([left.as_mut(), right.as_mut()]);
+                }
                 SetExpr::Select(select) => {
-                    for item in &select.projection {
+                    for item in &mut select.projection {
                         if let SelectItem::ExprWithAlias { alias, .. } = item {
+                            alias.quote_style.get_or_insert('"');
                             self.0.insert(alias.value.clone());
                         }
                     }
@@ -81,13 +84,10 @@ impl Visitor for Aliases {
     }
 }
 
-/// What a name may mean.
-struct Names<'a> {
-    columns: &'a BTreeSet<String>,
-    aliases: BTreeSet<String>,
-}
+/// What a name may mean: a column, or what the statement calls a result.
+struct Names(BTreeSet<String>);
 
-impl Names<'_> {
+impl Names {
     fn settle_expr(&self, expr: &mut Expr) {
         match expr {
             Expr::Identifier(ident) => self.settle(ident),
@@ -102,18 +102,15 @@ impl Names<'_> {
 
     fn settle(&self, ident: &mut Ident) {
         let written = &ident.value;
-        if ident.quote_style.is_some() || self.aliases.contains(written) {
+        if ident.quote_style.is_some() {
             return;
         }
-        let spelled = if self.columns.contains(written) {
+        let spelled = if self.0.contains(written) {
             written.clone()
-        } else if self.columns.contains(&written.to_lowercase())
-            || self.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(written))
-        {
+        } else if self.0.contains(&written.to_lowercase()) {
             return;
         } else {
-            let alike = |name: &&String| name.eq_ignore_ascii_case(written);
-            let mut alike = self.columns.iter().filter(alike);
+            let mut alike = self.0.iter().filter(|name| name.eq_ignore_ascii_case(written));
             match (alike.next(), alike.next()) {
                 (Some(only), None) => only.clone(),
                 _ => return,
@@ -129,8 +126,8 @@ mod tests {
 
     #[test]
     fn case_is_settled_by_the_columns_there_are() {
-        let columns = &["UserID", "name", "Name", "Odd", "oDD", "Count"].map(str::to_owned).into();
-        let names = Names { columns, aliases: ["count".to_owned()].into() };
+        let names = ["UserID", "name", "Name", "Odd", "oDD", "Count", "count"];
+        let names = Names(names.map(str::to_owned).into());
         let cases = [
             ("UserID", Some("UserID")),
             ("userid", Some("UserID")),
@@ -140,7 +137,7 @@ mod tests {
             ("ODD", None),
             ("other", None),
             ("Count", Some("Count")),
-            ("count", None),
+            ("count", Some("count")),
             ("COUNT", None),
         ];
         for (written, meant) in cases {

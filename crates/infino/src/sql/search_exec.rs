@@ -116,7 +116,13 @@ impl TableProvider for SearchRelation {
             None => self.schema.clone(),
         };
         let mut spec = self.spec.clone();
+        let planned = spec.table.schema();
         spec.table = spec.table.newest().await?;
+        if spec.table.schema() != planned {
+            return Err(external(crate::Error::invalid(
+                "the table's columns changed since the statement was planned; register the table again",
+            )));
+        }
         // Fewer rows, the same ranking: what is fused must not depend on how much of it is asked for.
         if let Question::Hybrid { fusion, .. } = &mut spec.question {
             fusion.depth = fusion.depth.max(spec.k);

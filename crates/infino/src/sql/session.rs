@@ -178,10 +178,17 @@ pub(super) async fn statement_state(
     Ok(state)
 }
 
-/// Whether the name occurs in the statement, in whichever case.
+/// Whether the name occurs in the statement, in whichever case, and not as a part of a longer one.
 fn mentions(sql: &str, name: &str) -> bool {
     let (sql, name) = (sql.as_bytes(), name.as_bytes());
-    sql.windows(name.len().max(1)).any(|window| window.eq_ignore_ascii_case(name))
+    let joins =
+        |at: Option<&u8>| at.is_some_and(|&byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is = |(at, window): (usize, &[u8])| {
+        window.eq_ignore_ascii_case(name)
+            && !joins(at.checked_sub(1).and_then(|before| sql.get(before)))
+            && !joins(sql.get(at + name.len()))
+    };
+    sql.windows(name.len().max(1)).enumerate().any(is)
 }
 
 /// The tables that one statement may name; each is pinned the first time it is named.

@@ -80,6 +80,16 @@ impl Supertable {
     /// `Invalid` naming what does not fit, and nothing changes; `Conflict` if other writers kept committing meanwhile.
     pub async fn alter(&self, changes: &[SchemaChange]) -> Result<AlterReport, Error> {
         self.refuse_pinned("alter")?;
+        let unstored = changes.iter().any(|change| match change {
+            SchemaChange::SetTextIndex(index) => !index.stored,
+            SchemaChange::SetVectorIndex(index) => !index.stored,
+            _ => false,
+        });
+        if unstored {
+            return Err(Error::invalid(
+                "an index cannot take a column out of the files; say `stored: true`",
+            ));
+        }
         Ok(self.table.alter(changes).await?)
     }
 }

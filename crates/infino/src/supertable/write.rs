@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use infino_table::{MergeSpec, MutationStats, Receipt, RowFilter};
 
 use super::Supertable;
-use crate::{Error, Predicate};
+use crate::{Error, ErrorKind, Predicate};
 
 /// Stages appends, inserts, deletes, updates and upserts, and publishes all of them in one commit, in that order.
 #[derive(Debug)]
@@ -109,7 +109,20 @@ impl Supertable {
         assignments: &[(&str, &str)],
     ) -> Result<u64, Error> {
         self.refuse_pinned("update")?;
-        let sql = crate::sql::update_statement(&self.name, predicate, assignments)?;
+        if self
+            .connection
+            .names()
+            .await?
+            .get(&self.name)
+            .is_none_or(|root| root != self.table.root())
+        {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("table {:?} was dropped; open it again if it was made anew", self.name),
+            ));
+        }
+        let state = &self.connection.inner.state;
+        let sql = crate::sql::update_statement(state, &self.name, predicate, assignments)?;
         crate::sql::count_of(&self.connection.query_sql(sql).await?)
     }
 

@@ -11,6 +11,7 @@ use infino_superfile::{Superfile, SuperfileError};
 use infino_table::TableError;
 
 use super::Bounds;
+use crate::TextMode;
 use crate::index_spec::KEYWORD;
 use crate::sql::expressions::{MATCH, literal_mode};
 
@@ -41,7 +42,8 @@ impl Leaf {
     pub(super) fn of(schema: &TableSchema, expr: &Expr, negated: bool) -> Option<Self> {
         let leaf = |column: &str, test, negated| Self { column: column.to_owned(), test, negated };
         match expr {
-            Expr::IsNull(inner) => column(inner).map(|column| leaf(column, Test::Null, negated)),
+            // Of the column itself: a cast may make nulls.
+            Expr::IsNull(inner) => bare(inner).map(|column| leaf(column, Test::Null, negated)),
             Expr::IsNotNull(inner) => {
                 column(inner).map(|column| leaf(column, Test::Null, !negated))
             }
@@ -90,7 +92,12 @@ impl Leaf {
                 let mode = literal_mode(args.get(2))?;
                 let index = text_index(schema, name)?;
                 let query = mode.query(&index.column, text(args.get(1)?)?).ok()?;
-                Some(leaf(name, Test::Text { query, exact: true }, negated))
+                if query.fields().iter().any(|field| *field != index.column) {
+                    return None;
+                }
+                // A query of exclusions alone matches rows without a text, which are not to pass.
+                let exact = mode != TextMode::Query;
+                Some(leaf(name, Test::Text { query, exact }, negated))
             }
             _ => None,
         }
@@ -172,6 +179,15 @@ async fn matching(file: &Superfile, query: &Query) -> Result<Option<DocSet>, Tab
 
 fn text_index<'a>(schema: &'a TableSchema, column: &str) -> Option<&'a TextIndex> {
     schema.indexes.text.iter().find(|index| index.column == column)
+}
+
+/// The column that `expr` is.
+fn bare(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Column(column) => Some(&column.name),
+        Expr::Alias(alias) => bare(&alias.expr),
+        _ => None,
+    }
 }
 
 /// The column that `expr` is, a change of its string type aside.
