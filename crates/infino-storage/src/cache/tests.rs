@@ -106,8 +106,8 @@ async fn two_caches_share_a_directory() {
     let (one, two) = (start(50_000, 0, disk).await, start(50_000, 0, disk).await);
     for _ in 0..2 {
         one.check(&[0..50_000]).await;
-        two.check(&[0..50_000]).await;
         one.store.cache().flush().await;
+        two.check(&[0..50_000]).await;
         two.store.cache().flush().await;
     }
     assert_eq!((one.read().0, two.read().0), (1, 0), "the second reads what the first holds");
