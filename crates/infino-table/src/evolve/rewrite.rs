@@ -96,16 +96,5 @@ async fn one(
         let batch = batch?;
         builder = inner.runtime.run(move || builder.push(&batch).map(|()| builder)).await?;
     }
-    let scratch = inner.scratch_dir();
-    let (written, summary) = inner
-        .runtime
-        .run(move || {
-            let create = tempfile::NamedTempFile::new_in(&scratch);
-            let file = create.map_err(build::local("creating a scratch file"))?;
-            let summary = build::finish(builder, file.as_file())?;
-            Ok::<_, TableError>((file, summary))
-        })
-        .await?;
-    build::put(inner, written.path(), &summary).await?;
-    Ok(summary)
+    build::store(inner, builder).await
 }

@@ -118,3 +118,22 @@ fn slice(batches: &[RecordBatch], mut start: usize, mut len: usize) -> Vec<Recor
     }
     part
 }
+
+/// Finishes a superfile on the CPU pool, in a scratch file, and puts it.
+pub(crate) async fn store(
+    inner: &Inner,
+    builder: SuperfileBuilder,
+) -> Result<SuperfileSummary, TableError> {
+    let scratch = inner.scratch_dir();
+    let (file, summary) = inner
+        .runtime
+        .run(move || {
+            let create = tempfile::NamedTempFile::new_in(&scratch);
+            let file = create.map_err(local("creating a scratch file"))?;
+            let summary = finish(builder, file.as_file())?;
+            Ok::<_, TableError>((file, summary))
+        })
+        .await?;
+    put(inner, file.path(), &summary).await?;
+    Ok(summary)
+}

@@ -139,17 +139,7 @@ async fn merge(
             None => break,
         }
     }
-    let scratch = inner.scratch_dir();
-    let (file, summary) = inner
-        .runtime
-        .run(move || {
-            let create = tempfile::NamedTempFile::new_in(&scratch);
-            let file = create.map_err(build::local("creating a scratch file"))?;
-            let summary = build::finish(builder, file.as_file())?;
-            Ok::<_, TableError>((file, summary))
-        })
-        .await?;
-    build::put(inner, file.path(), &summary).await?;
+    let summary = build::store(inner, builder).await?;
     Ok((Some(summary), rows.into_places()))
 }
 
