@@ -49,3 +49,19 @@ async fn a_session_of_ones_own_answers_alike() {
     let joined = one(session.sql(joined).await.unwrap().collect().await.unwrap());
     assert_eq!(ints(&joined, "price"), [5, 6]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_session_can_show_and_copy() {
+    let db = infino::connect("memory://").await.unwrap();
+    support::table(&db, &rows(0, 30, 5), 2).await;
+    let shown = one(db.query_sql("SHOW TABLES").await.unwrap());
+    assert!(support::texts(&shown, "table_name").contains(&"docs".to_owned()));
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("out.parquet");
+    let path = path.to_str().unwrap();
+    let copy = format!("COPY (SELECT n FROM docs WHERE n < 7 ORDER BY n) TO '{path}'");
+    db.query_sql(copy).await.unwrap();
+    let session = SessionContext::new();
+    let read = session.read_parquet(path, Default::default()).await.unwrap();
+    assert_eq!(ints(&one(read.collect().await.unwrap()), "n"), [0, 1, 2, 3, 4, 5, 6]);
+}
