@@ -24,7 +24,7 @@ impl ObjectRef {
     pub fn name(folder: &str, extension: &str, bytes: &[u8]) -> Self {
         let digest = *blake3::hash(bytes).as_bytes();
         let short = u64::from_be_bytes(digest[..8].try_into().expect("8 of 32 bytes"));
-        let unique = uuid::Uuid::now_v7().as_u128();
+        let unique = crate::entropy::unique();
         let path = format!("{folder}/{unique:032x}-{short:016x}.{extension}");
         Self { path, len: bytes.len() as u64, digest }
     }
