@@ -113,25 +113,26 @@ async fn tags(world: &World, table: &Table) -> Result<(), String> {
     Ok(())
 }
 
-/// What is left under `data` and `deletes` is what the newest version and tags name.
+/// What is left under `data` and `deletes` is what a tag names, or a version that a change made an epoch ago may bring back.
 async fn garbage(world: &World, table: &Table) -> Result<(), String> {
     let text = |error: TableError| error.to_string();
-    let newest = table.refresh().await.map_err(text)?;
+    table.refresh().await.map_err(text)?;
     let head = table.log().current().head;
-    let mut named: BTreeSet<String> = objects(&newest).into_iter().collect();
-    for version in head.floor.saturating_sub(2).max(1)..newest.version {
-        if let Ok(snapshot) = table.at_version(version).await {
-            named.extend(objects(&snapshot));
-        }
-    }
+    let kept = match &head.fences[..] {
+        [.., before, _] => before.floor.min(head.floor),
+        _ => 0,
+    };
+    let mut tagged = BTreeSet::new();
     for name in world.ledger.tags().keys() {
-        named.extend(objects(&*table.at_tag(name).await.map_err(text)?));
+        tagged.extend(objects(&*table.at_tag(name).await.map_err(text)?));
     }
     for folder in ["data", "deletes"] {
         let listed = world.disk.list(&format!("{ROOT}/{folder}")).await;
         for info in listed.map_err(|error| error.to_string())? {
-            if !named.contains(&info.path) {
-                return Err(format!("{} is garbage that stays", info.path));
+            let named = world.last_named(&info.path);
+            if named.is_none_or(|version| version < kept) && !tagged.contains(&info.path) {
+                let path = info.path;
+                return Err(format!("{path}, last of version {named:?}, stays; {kept} is kept"));
             }
         }
     }

@@ -129,9 +129,14 @@ impl World {
         swapped
     }
 
+    /// The newest version that names a superfile or deletion vector.
+    pub fn last_named(&self, path: &str) -> Option<u64> {
+        self.named.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied()
+    }
+
     /// Deletes an object, which no version that is kept may name.
     pub async fn delete(&self, path: &str) -> Result<(), StorageError> {
-        let named = self.named.lock().unwrap_or_else(PoisonError::into_inner).get(path).copied();
+        let named = self.last_named(path);
         let floor = self.ledger.floor();
         if named.is_some_and(|version| version >= floor) && self.disk.holds(path) {
             let named = named.unwrap_or_default();
