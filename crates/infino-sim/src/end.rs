@@ -123,8 +123,9 @@ async fn garbage(world: &World, table: &Table) -> Result<(), String> {
         _ => 0,
     };
     let mut tagged = BTreeSet::new();
-    for name in world.ledger.tags().keys() {
-        tagged.extend(objects(&*table.at_tag(name).await.map_err(text)?));
+    // Those too whose makers, or removers, heard of a failure.
+    for tag in table.tags().await.map_err(text)? {
+        tagged.extend(objects(&*table.at_tag(&tag.name).await.map_err(text)?));
     }
     for folder in ["data", "deletes"] {
         let listed = world.disk.list(&format!("{ROOT}/{folder}")).await;
