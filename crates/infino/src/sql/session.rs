@@ -116,6 +116,19 @@ impl SqlQuery {
         Ok(rows)
     }
 
+    /// [`SqlQuery::stream`], and the columns that its rows have, also if there are none.
+    ///
+    /// # Errors
+    /// As [`SqlQuery::stream`].
+    pub async fn stream_with_schema(
+        self,
+    ) -> Result<
+        (SchemaRef, impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>),
+        Error,
+    > {
+        self.rows().await
+    }
+
     async fn rows(
         self,
     ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Error>>), Error> {
