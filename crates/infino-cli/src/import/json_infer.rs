@@ -24,7 +24,7 @@ pub(super) fn schema(samples: &[Sample], options: &Options) -> Result<SchemaRef,
     let mut dims: HashMap<String, usize> = HashMap::new();
     let mut problem = None;
     let mut left = options.infer_rows;
-    let mut values = samples.iter().flat_map(|sample| values(sample)).map_while(|value| {
+    let mut values = samples.iter().flat_map(values).map_while(|value| {
         left = left.checked_sub(1)?;
         match value {
             Ok((keys, value)) => {

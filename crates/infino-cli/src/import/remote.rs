@@ -40,7 +40,8 @@ impl Read for RemoteReader {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if self.stretch.is_empty() && self.at < self.len {
             let end = (self.at + STRETCH).min(self.len);
-            let read = self.store.get_ranges(&self.path, &[self.at..end]);
+            let ranges = [self.at..end];
+            let read = self.store.get_ranges(&self.path, &ranges);
             self.stretch = self.runtime.block_on(read).map_err(io::Error::other)?.remove(0);
             self.at = end;
         }

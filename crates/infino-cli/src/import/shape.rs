@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::{
     array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions},
     datatypes::{DataType, Field, Schema, SchemaRef},
+    error::ArrowError,
     json::reader::ReaderBuilder,
 };
 use infino::{IndexSpec, Metric, RerankCodec, Supertable};
@@ -280,39 +281,29 @@ fn is_text(column: &ArrayRef) -> bool {
 fn from_json(wanted: &Field, column: &ArrayRef) -> Result<ArrayRef, CliError> {
     let field = Field::new(wanted.name(), wanted.data_type().clone(), true);
     let texts = column.as_string::<i32>();
-    let build = || {
-        ReaderBuilder::new_with_field(field.clone())
-            .with_batch_size(texts.len().max(1))
-            .build_decoder()
-    };
     let decode = |rows: std::ops::Range<usize>| {
-        let mut decoder = build()?;
-        for row in rows {
+        let builder = ReaderBuilder::new_with_field(field.clone());
+        let mut decoder = builder.with_batch_size(rows.len() + 1).build_decoder()?;
+        for (before, row) in rows.enumerate() {
             let text = if texts.is_null(row) { "null" } else { texts.value(row) };
             decoder.decode(text.as_bytes())?;
             // So that two numbers side by side stay two.
             decoder.decode(b"\n")?;
+            if decoder.len() != before + 1 || decoder.has_partial_record() {
+                return Err(ArrowError::JsonError("it is not one value".to_owned()));
+            }
         }
         decoder.flush()
     };
     match decode(0..texts.len()) {
-        Ok(Some(batch)) if batch.num_rows() == texts.len() => Ok(batch.column(0).clone()),
-        Ok(None) if texts.is_empty() => Ok(arrow::array::new_empty_array(field.data_type())),
-        other => {
-            let bad = (0..texts.len()).find_map(|row| match decode(row..row + 1) {
-                Ok(Some(batch)) if batch.num_rows() == 1 => None,
-                Ok(_) => Some((row, "it is not one value".to_owned())),
-                Err(error) => Some((row, error.to_string())),
-            });
-            let (row, problem) = bad.unwrap_or_else(|| {
-                (0, other.err().map_or_else(String::new, |error| error.to_string()))
-            });
-            Err(infino::Error::from(arrow::error::ArrowError::JsonError(format!(
-                "column {:?}, row {} of these: {problem}",
-                wanted.name(),
-                row + 1
-            )))
-            .into())
+        Ok(Some(batch)) => Ok(batch.column(0).clone()),
+        Ok(None) => Ok(arrow::array::new_empty_array(field.data_type())),
+        Err(error) => {
+            let bad = (0..texts.len()).find_map(|row| Some((row, decode(row..row + 1).err()?)));
+            let (row, problem) = bad.unwrap_or((0, error));
+            let problem =
+                format!("column {:?}, row {} of these: {problem}", wanted.name(), row + 1);
+            Err(infino::Error::from(ArrowError::JsonError(problem)).into())
         }
     }
 }

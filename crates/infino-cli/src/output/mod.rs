@@ -55,7 +55,7 @@ enum To<W: Write> {
     Table(Table<W>),
     Json(JsonWriter<W, JsonArray>),
     Ndjson(JsonWriter<W, LineDelimited>),
-    Csv(csv::Writer<W>),
+    Csv(Box<csv::Writer<W>>),
     Arrow(StreamWriter<W>),
 }
 
@@ -71,7 +71,7 @@ impl<W: Write> Sink<W> {
                 Format::Table => To::Table(Table::new(out, width())),
                 Format::Json => To::Json(json.build(out)),
                 Format::Ndjson => To::Ndjson(json.build(out)),
-                Format::Csv => To::Csv(csv::Writer::new(out)),
+                Format::Csv => To::Csv(Box::new(csv::Writer::new(out))),
                 Format::Arrow => To::Arrow(StreamWriter::try_new(out, schema).map_err(into_io)?),
             },
         })
