@@ -24,5 +24,5 @@ pub struct QueryLanguage;
 #[doc = include_str!("../../../docs/guides/text-analysis.md")]
 pub struct TextAnalysis;
 
-#[doc = include_str!("../README.md")]
+#[doc = include_str!("../../../crates/infino/README.md")]
 pub struct Crate;

@@ -93,8 +93,8 @@ pub(super) async fn run(
     writeln!(out, "infino {} on {}; \\? for help", env!("CARGO_PKG_VERSION"), db.uri())?;
     let mut session = Session { format: settings.output(), timing: true };
     let mut text = String::new();
+    editor.set_helper(Some(Words::of(db).await));
     loop {
-        editor.set_helper(Some(Words::of(db).await));
         let prompt = if text.is_empty() { "infino> " } else { "   ...> " };
         match editor.readline(prompt) {
             Ok(line) => {
@@ -143,9 +143,18 @@ pub(super) async fn run(
                 }
             }
             out.flush()?;
+            if changes_names(statement) {
+                editor.set_helper(Some(Words::of(db).await));
+            }
         }
     }
     Ok(())
+}
+
+/// Whether a statement may have made or removed a table.
+fn changes_names(statement: &str) -> bool {
+    let first = statement.split_whitespace().next().unwrap_or_default();
+    ["CREATE", "DROP", "ALTER"].iter().any(|word| word.eq_ignore_ascii_case(first))
 }
 
 /// What commands change.
@@ -236,10 +245,7 @@ impl Words {
         if word.is_empty() {
             return (start, Vec::new());
         }
-        let names = self.names.iter().filter(|name| name.starts_with(word)).map(|name| {
-            // One that is not all small letters means itself only in quotes.
-            name.clone()
-        });
+        let names = self.names.iter().filter(|name| name.starts_with(word)).cloned();
         let small = word.chars().all(|ch| !ch.is_uppercase());
         let begins = |keyword: &&&str| {
             keyword.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word))
