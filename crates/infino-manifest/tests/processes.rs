@@ -1,5 +1,6 @@
 //! Processes that write, fold and collect on one table, and are killed: this program starts itself several times over. The
 //! table is on a local disk, and behind the S3 server of the tests.
+#![allow(clippy::print_stdout, reason = "what was measured is worth seeing")]
 
 mod support;
 
