@@ -39,7 +39,7 @@ pub(crate) async fn cells(rows: usize, delay_ms: u64) -> Result<Vec<Cell>, Error
     Ok(cells)
 }
 
-pub(crate) async fn connect(server: &Server) -> Result<Connection, Error> {
+async fn connect(server: &Server) -> Result<Connection, Error> {
     let options = server
         .client_options()
         .into_iter()

@@ -43,7 +43,7 @@ pub(crate) async fn run(
         cells.extend(sql::cells(&db, &table, folder.uri()).await?);
     }
     if wanted("commit") {
-        cells.extend(commit::cells(rows / 20).await?);
+        cells.extend(commit::cells().await?);
     }
     if wanted("cold") {
         cells.extend(cold::cells(rows.min(100_000), delay_ms).await?);
