@@ -38,6 +38,6 @@ pub use maintain::{CompactOptions, CompactReport, MaintainOptions, OptimizeRepor
 pub use mutate::{Matched, MergeSpec, MutationStats, NotMatched};
 pub use options::{ReadConsistency, TableOptions};
 pub use query::{Fusion, Hit};
-pub use runtime::Runtime;
+pub use runtime::{Budget, Held, Runtime};
 pub use table::Table;
 pub use writer::{Receipt, Writer};

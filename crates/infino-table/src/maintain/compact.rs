@@ -128,6 +128,7 @@ async fn merge(
     let mut rows = Merge::new(opens.collect());
     let Some(mut batch) = rows.next().await? else { return Ok((None, rows.into_places())) };
     let inner = &table.inner;
+    let _turn = build::turn(inner).await;
     let mut builder = SuperfileBuilder::new(schema, build::superfile_options(inner))?;
     // The builder travels to the CPU pool and back; meanwhile the next rows are read.
     loop {
