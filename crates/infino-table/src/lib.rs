@@ -42,6 +42,6 @@ pub use mutate::{Matched, MergeSpec, MutationStats, NotMatched};
 pub use options::{ReadConsistency, TableOptions};
 pub use query::{Fusion, Hit};
 pub use repair::RepairReport;
-pub use runtime::Runtime;
+pub use runtime::{Budget, Held, Runtime};
 pub use table::Table;
 pub use writer::{Receipt, Writer};

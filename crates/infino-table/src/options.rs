@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::Runtime;
+
 /// How fresh the snapshot of a query is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadConsistency {
@@ -22,14 +24,13 @@ pub struct TableOptions {
     /// Whether the store is asked, before the first commit to it, if it keeps the promises that commits rest on; about a
     /// hundred small requests, once a [`Runtime`](crate::Runtime).
     pub probe: bool,
-    /// Rows held by a writer before it builds superfiles, in bytes of Arrow memory.
+    /// Rows held by a writer before it builds superfiles, in bytes of Arrow memory; an eighth of the budget at most.
     pub buffer_bytes: usize,
-    /// Memory a single superfile build may take for its indexes before it spills, in bytes.
+    /// Memory a single superfile build may take for its indexes before it spills, in bytes; an eighth of the budget for
+    /// all threads together at most.
     pub build_bytes: usize,
     /// Where builds put what they spill; the system's temporary folder if `None`.
     pub scratch_dir: Option<PathBuf>,
-    /// Bytes of open superfile state (footers, index tops) kept in memory.
-    pub open_files_bytes: u64,
     /// Rows a mutation may match before it is refused; a guard against a predicate that matches everything.
     pub mutation_rows_max: u64,
     /// Times a mutation is resolved anew after a conflict.
@@ -47,10 +48,24 @@ impl Default for TableOptions {
             buffer_bytes: 128 << 20,
             build_bytes: 128 << 20,
             scratch_dir: None,
-            open_files_bytes: 256 << 20,
             mutation_rows_max: 10_000_000,
             mutation_attempts: 10,
             seal_bytes: 2 << 20,
         }
     }
 }
+
+impl TableOptions {
+    /// The same with sizes that the budget of `runtime` can bear.
+    pub(crate) fn within(self, runtime: &Runtime) -> Self {
+        let eighth = runtime.budget().limit() / 8;
+        Self {
+            buffer_bytes: self.buffer_bytes.min(eighth),
+            build_bytes: self.build_bytes.min(eighth / runtime.threads()).max(BUILD_BYTES_MIN),
+            ..self
+        }
+    }
+}
+
+/// Less makes a build spill all the time.
+const BUILD_BYTES_MIN: usize = 4 << 20;

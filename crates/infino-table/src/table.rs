@@ -30,7 +30,6 @@ pub(crate) struct Inner {
     pub(crate) runtime: Runtime,
     pub(crate) options: TableOptions,
     pub(crate) mint: RowIdMint,
-    files: moka::future::Cache<SuperfileId, Arc<Superfile>>,
     current: Mutex<Current>,
     /// Held while the head is read, so that many queries that want a fresh snapshot share one read.
     refreshing: tokio::sync::Mutex<()>,
@@ -87,22 +86,15 @@ impl Table {
         options: TableOptions,
     ) -> Result<Self, TableError> {
         let snapshot = Snapshot::load(&*store, root, &log.current().head).await?;
-        let files = moka::future::Cache::builder()
-            .max_capacity(options.open_files_bytes)
-            .weigher(|_, file: &Arc<Superfile>| {
-                u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX)
-            })
-            .build();
         let empty = Arc::new(Snapshot::empty(snapshot.table));
         let table = Self {
             inner: Arc::new(Inner {
                 store,
                 root: root.to_owned(),
                 log,
+                options: options.within(&runtime),
                 runtime,
-                options,
                 mint: RowIdMint::default(),
-                files,
                 current: Mutex::new(Current { snapshot: empty, checked: Instant::now() }),
                 refreshing: tokio::sync::Mutex::new(()),
                 inserts: fresh::Queue::default(),
@@ -242,12 +234,13 @@ impl Inner {
             return Ok(fresh::FreshFile::of(built)?.file.clone());
         }
         let id = entry.summary.id;
-        if let Some(file) = self.files.get(&id).await {
+        let files = self.runtime.files();
+        if let Some(file) = files.get(&id).await {
             return Ok(file);
         }
         let path = self.path(&entry.summary.path());
         let open = Superfile::open(self.store.clone(), &path, Some(entry.summary.clone()));
-        self.files.try_get_with(id, open).await.map_err(TableError::Open)
+        files.try_get_with(id, open).await.map_err(TableError::Open)
     }
 
     /// Makes `snapshot` current unless a newer one is; returns the current one.

@@ -15,7 +15,10 @@ use crate::ingest::{build, check};
 use crate::mutate::MergeSpec;
 use crate::mutate::stage::{Appended, Lane, Staged, Step};
 pub(crate) use crate::publish::publish;
-use crate::{RowFilter, Table, TableError, mutate};
+use crate::{Held, RowFilter, Table, TableError, mutate};
+
+/// Rows that a writer holds are not built for want of memory before they take this much: tiny files help nobody.
+const BUFFER_BYTES_MIN: usize = 8 << 20;
 
 /// Stages appends, inserts, deletes, updates and upserts, and publishes all of them in one commit.
 ///
@@ -31,6 +34,8 @@ pub struct Writer {
     /// What appended rows were checked against; fixed by the first append.
     pub(crate) base: Option<Base>,
     pub(crate) appended: Appended,
+    /// The memory of the appended rows that are not built yet.
+    held: Held,
     pub(crate) inserted: Lane,
     pub(crate) steps: Vec<Step>,
     pub(crate) token: Option<String>,
@@ -92,6 +97,7 @@ impl Receipt {
 impl Writer {
     pub(crate) fn new(table: Table) -> Self {
         Self {
+            held: table.inner.runtime.budget().hold(0),
             table,
             base: None,
             appended: Appended::default(),
@@ -143,7 +149,9 @@ impl Writer {
             return Ok(());
         }
         // Before the batch is taken: if this fails, or is cancelled, what was staged is staged still and the batch is not.
-        if self.appended.buffer_bytes >= self.table.inner.options.buffer_bytes {
+        let full = self.appended.buffer_bytes >= self.table.inner.options.buffer_bytes;
+        let worth = self.appended.buffer_bytes >= BUFFER_BYTES_MIN;
+        if full || (worth && self.table.inner.runtime.budget().is_over()) {
             self.build().await?;
         }
         if let Some(keys) = keys {
@@ -154,6 +162,7 @@ impl Writer {
             let part = with_ids(&base.file, &batch.slice(offset, len), consecutive(first, len))?;
             self.appended.push(part, first);
         }
+        self.held.resize(self.appended.buffer_bytes);
         if self.auto_commit_bytes > 0
             && self.token.is_none()
             && self.appended.bytes >= self.auto_commit_bytes
@@ -313,6 +322,7 @@ impl Writer {
         let schema: &Arc<TableSchema> = &base.snapshot.schema;
         let built = build::shards(&self.table.inner, schema, &self.appended.buffer).await?;
         self.appended.built(built);
+        self.held.resize(0);
         Ok(())
     }
 
@@ -320,6 +330,7 @@ impl Writer {
     pub(crate) fn clear(&mut self) {
         self.base = None;
         self.appended = Appended::default();
+        self.held.resize(0);
         self.inserted = Lane::default();
         self.steps.clear();
     }

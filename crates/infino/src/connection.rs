@@ -8,7 +8,7 @@ use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use infino_storage::{Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions};
 use infino_table::verify::VerifyReport;
-use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
+use infino_table::{Budget, Held, ReadConsistency, Runtime, Table, TableOptions};
 
 use crate::sql::{self, SqlQuery};
 use crate::trace::{span, traced};
@@ -21,6 +21,7 @@ pub struct ConnectOptions {
     table: TableOptions,
     threads: usize,
     memory_bytes: Option<usize>,
+    sql_memory_bytes: Option<usize>,
     cache: CacheOptions,
     filter_cache_bytes: u64,
 }
@@ -32,6 +33,7 @@ impl Default for ConnectOptions {
             table: TableOptions::default(),
             threads: 0,
             memory_bytes: None,
+            sql_memory_bytes: None,
             cache: CacheOptions { memory_bytes: 128 << 20, ..CacheOptions::default() },
             filter_cache_bytes: 32 << 20,
         }
@@ -65,22 +67,33 @@ impl ConnectOptions {
         self
     }
 
-    /// Bytes of rows that a writer holds before it builds superfiles; 128 MiB unless set.
+    /// Bytes of memory for all that the connection does: rows that wait to be written, builds and merges, caches, SQL
+    /// operators; 60 % of what the machine or its control group has unless set. Work that finds no room waits or spills.
+    ///
+    /// The sizes of caches and buffers are cut to a part of it. What a query returns is the caller's and not counted.
+    #[must_use]
+    pub fn memory_bytes(mut self, bytes: usize) -> Self {
+        self.memory_bytes = Some(bytes);
+        self
+    }
+
+    /// Bytes of rows that a writer holds before it builds superfiles; 128 MiB unless set, an eighth of the memory at most.
     #[must_use]
     pub fn write_buffer_bytes(mut self, bytes: usize) -> Self {
         self.table.buffer_bytes = bytes;
         self
     }
 
-    /// Bytes that the operators of SQL statements (sorts, joins, aggregates) may hold together before they spill; no bound
-    /// unless set.
+    /// Bytes that the operators of SQL statements (sorts, joins, aggregates) may hold together before they spill; what the
+    /// caches leave of the memory unless set.
     #[must_use]
     pub fn sql_memory_bytes(mut self, bytes: usize) -> Self {
-        self.memory_bytes = Some(bytes);
+        self.sql_memory_bytes = Some(bytes);
         self
     }
 
-    /// Bytes of what was read from storage that are kept in memory; 128 MiB unless set, 0 for none. Every byte is checked
+    /// Bytes of what was read from storage that are kept in memory; 128 MiB unless set, a quarter of the memory at most, 0
+    /// for none. Every byte is checked
     /// again when it is used.
     #[must_use]
     pub fn cache_memory_bytes(mut self, bytes: u64) -> Self {
@@ -133,6 +146,8 @@ pub(crate) struct Inner {
     cache: Option<Arc<Cache>>,
     pub(crate) state: Arc<SessionState>,
     runtime: Runtime,
+    /// What the caches may take, theirs for as long as they are there.
+    _caches: Held,
     options: TableOptions,
     /// Open tables by folder: all handles on a table share its snapshot and its open files.
     open: Mutex<HashMap<String, Table>>,
@@ -165,6 +180,10 @@ pub async fn connect(uri: &str) -> Result<Connection, Error> {
 /// # Errors
 /// As [`connect`].
 pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connection, Error> {
+    let budget = options.memory_bytes.map_or_else(Budget::of_machine, Budget::new);
+    let mut options = options;
+    options.cache.memory_bytes = options.cache.memory_bytes.min(budget.limit() as u64 / 4);
+    options.filter_cache_bytes = options.filter_cache_bytes.min(budget.limit() as u64 / 16);
     let bare = infino_storage::connect(uri, &options.storage)?;
     let bare = Arc::new(MeteredStore::new(bare));
     let uncached = uri.starts_with("memory:")
@@ -174,16 +193,26 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
         Some(cache) => Arc::new(CachedStore::new(bare.clone(), cache.clone())),
         None => bare.clone(),
     };
+    let cached = match Arc::ptr_eq(&store, &bare) {
+        true => 0,
+        false => options.cache.memory_bytes,
+    };
+    let caches = budget.hold((cached + options.filter_cache_bytes) as usize);
+    let runtime = Runtime::with_budget(options.threads, budget.clone())?;
+    let left = budget.limit().saturating_sub(budget.used());
+    let sql_bytes = options.sql_memory_bytes.unwrap_or(left).min(left);
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
             bare,
             cache,
             state: Arc::new(sql::base_state(
-                options.memory_bytes,
+                sql_bytes,
+                &budget,
                 sql::RowSets::new(options.filter_cache_bytes),
             )?),
-            runtime: Runtime::new(options.threads)?,
+            runtime,
+            _caches: caches,
             options: options.table,
             open: Mutex::default(),
             names: Mutex::default(),

@@ -11,7 +11,7 @@ use infino_format::summary::SuperfileSummary;
 use infino_superfile::{SuperfileBuilder, SuperfileOptions};
 
 use crate::table::Inner;
-use crate::{TableError, ingest::shard};
+use crate::{Held, TableError, ingest::shard};
 
 /// A superfile holds at most this many rows: more make exact lengths and row sets fall out of the CPU's caches.
 pub(crate) const SUPERFILE_ROWS_MAX: usize = 2_000_000;
@@ -47,6 +47,7 @@ pub(crate) async fn one(
     schema: &Arc<TableSchema>,
     batches: Vec<RecordBatch>,
 ) -> Result<SuperfileSummary, TableError> {
+    let _turn = turn(inner).await;
     let options = superfile_options(inner);
     let (schema, scratch) = (schema.clone(), inner.scratch_dir());
     let (file, summary) = inner
@@ -87,6 +88,12 @@ pub(crate) async fn put(
     inner.store.put_file(&inner.path(&summary.path()), file).await?;
     tracing::debug!(superfile = %summary.id, rows = summary.row_count, bytes = summary.file_len, "superfile put");
     Ok(())
+}
+
+/// Waits for the memory that building one superfile takes.
+pub(crate) async fn turn(inner: &Inner) -> Held {
+    // Indexes and body within `build_bytes`, and as much again for what is encoded and on its way to scratch space.
+    inner.runtime.budget().turn(inner.options.build_bytes * 2).await
 }
 
 pub(crate) fn superfile_options(inner: &Inner) -> SuperfileOptions {

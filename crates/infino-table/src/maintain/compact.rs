@@ -136,6 +136,7 @@ pub(super) async fn build(
 ) -> Result<(Option<SuperfileSummary>, Vec<Places>), TableError> {
     let Some(mut batch) = rows.next().await? else { return Ok((None, rows.into_places())) };
     let inner = &table.inner;
+    let _turn = ingest::build::turn(inner).await;
     let mut builder = SuperfileBuilder::new(schema, ingest::build::superfile_options(inner))?;
     // The builder travels to the CPU pool and back; meanwhile the next rows are read.
     loop {

@@ -8,6 +8,7 @@
 //! | [`provider`] | a pinned table as a relation of rows |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
 //! | [`identifiers`] | names without quotes, whatever their case |
+//! | [`memory`] | what operators may take of the connection's memory |
 //! | [`chains`] | long chains of AND or OR as shallow trees |
 //! | [`functions`] | search functions as relations: parsing their arguments |
 //! | [`search_exec`] | a search as an operator |
@@ -28,6 +29,7 @@ mod expressions;
 pub(crate) mod filter;
 mod functions;
 mod identifiers;
+mod memory;
 mod provider;
 mod ranking;
 pub(crate) mod registered;

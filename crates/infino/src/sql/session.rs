@@ -14,7 +14,6 @@ use datafusion::catalog::{
 };
 use datafusion::common::ScalarValue;
 use datafusion::error::DataFusionError;
-use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::TableType;
@@ -22,12 +21,14 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
+use infino_table::Budget;
 use tracing::Instrument;
 
 use super::annotate;
 use super::expressions;
 use super::functions::{ResolveSearch, SearchPlanner, Searched};
 use super::identifiers;
+use super::memory::BudgetPool;
 use super::provider::PinnedTable;
 use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
@@ -41,7 +42,8 @@ pub(super) const SCHEMA: &str = "public";
 
 /// The state that every statement starts from: functions, settings, memory.
 pub(crate) fn base_state(
-    memory_bytes: Option<usize>,
+    memory_bytes: usize,
+    budget: &Budget,
     row_sets: RowSets,
 ) -> Result<SessionState, Error> {
     let config = SessionConfig::new()
@@ -49,10 +51,8 @@ pub(crate) fn base_state(
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
-    let mut runtime = RuntimeEnvBuilder::new();
-    if let Some(bytes) = memory_bytes {
-        runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
-    }
+    let pool = BudgetPool::new(memory_bytes, budget);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool));
     let builder =
         SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::new(runtime.build()?));
     let mut state = builder.with_default_features().build();

@@ -1,28 +1,49 @@
-//! Where CPU work runs: a rayon pool beside the async runtime, so that neither waits for the other.
+//! What the tables of a connection share: threads for CPU work beside the async runtime, memory, open files.
+
+mod budget;
+
+pub use budget::{Budget, Held};
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use infino_format::SuperfileId;
 use infino_storage::Store;
+use infino_superfile::Superfile;
 use tokio::sync::{OnceCell, oneshot};
 
 use crate::TableError;
 
-/// The CPU pool of a connection, and what is known of the stores behind it; tables share it.
+/// Bytes of open superfiles (footers, index tops) kept in memory, where the budget is not small.
+const OPEN_FILES_BYTES: usize = 256 << 20;
+
+/// The CPU pool of a connection, its memory, its open files, and what is known of the stores behind it; tables share it.
 #[derive(Debug, Clone)]
 pub struct Runtime {
     /// `None` if work runs on the thread that asks for it.
     pool: Option<Arc<rayon::ThreadPool>>,
+    budget: Budget,
+    /// Open superfiles of all tables. What they may take is held for as long as the runtime lives.
+    files: moka::future::Cache<SuperfileId, Arc<Superfile>>,
+    _files_held: Arc<Held>,
     /// By identity, the stores that were asked whether they are fit for commits.
     probed: Arc<Mutex<HashMap<String, Arc<OnceCell<()>>>>>,
 }
 
 impl Runtime {
-    /// A pool of `threads`; as many as the machine has cores if 0.
+    /// A pool of `threads`, as many as the machine has cores if 0, and a budget for this machine.
     ///
     /// # Errors
     /// [`TableError::Local`] if the threads cannot be started.
     pub fn new(threads: usize) -> Result<Self, TableError> {
+        Self::with_budget(threads, Budget::of_machine())
+    }
+
+    /// [`Runtime::new`], with a budget of your own; it may be shared with others.
+    ///
+    /// # Errors
+    /// As [`Runtime::new`].
+    pub fn with_budget(threads: usize, budget: Budget) -> Result<Self, TableError> {
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|i| format!("infino-cpu-{i}"))
@@ -31,12 +52,38 @@ impl Runtime {
                 what: "starting the CPU pool",
                 source: std::io::Error::other(error),
             })?;
-        Ok(Self { pool: Some(Arc::new(pool)), probed: Arc::default() })
+        Ok(Self::over(Some(Arc::new(pool)), budget))
     }
 
     /// No pool: work runs on the thread that asks for it, and so in the same order every time.
     pub fn inline() -> Self {
-        Self { pool: None, probed: Arc::default() }
+        Self::over(None, Budget::of_machine())
+    }
+
+    fn over(pool: Option<Arc<rayon::ThreadPool>>, budget: Budget) -> Self {
+        let files_bytes = OPEN_FILES_BYTES.min(budget.limit() / 8);
+        let files = moka::future::Cache::builder()
+            .max_capacity(files_bytes as u64)
+            .weigher(|_, file: &Arc<Superfile>| {
+                u32::try_from(file.memory_bytes()).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self {
+            pool,
+            _files_held: Arc::new(budget.hold(files_bytes)),
+            budget,
+            files,
+            probed: Arc::default(),
+        }
+    }
+
+    /// The memory that all work of the tables shares.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
+    pub(crate) fn files(&self) -> &moka::future::Cache<SuperfileId, Arc<Superfile>> {
+        &self.files
     }
 
     /// Asks `store` whether it keeps the promises that commits rest on, unless it has said so before.
