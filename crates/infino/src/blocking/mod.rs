@@ -172,6 +172,15 @@ impl Connection {
         self.driver.run(async move { inner.drop_table(&name).await })
     }
 
+    /// [`crate::Connection::rename_table`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rename_table(&self, from: &str, to: &str) -> Result<(), Error> {
+        let (inner, from, to) = (self.inner.clone(), from.to_owned(), to.to_owned());
+        self.driver.run(async move { inner.rename_table(&from, &to).await })
+    }
+
     /// [`crate::Connection::verify_table`].
     ///
     /// # Errors

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`session`] | what a statement sees: functions, settings, the tables it names, pinned once each |
 //! | [`statement`] | one statement, from text to rows |
-//! | [`ddl`], [`dml`] | statements that make tables, or change rows |
+//! | [`ddl`], [`alter`] | statements that make tables, or change their columns and indexes |
+//! | [`dml`], [`merge`] | statements that change rows |
 //! | [`provider`] | a pinned table as a relation of rows |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
 //! | [`identifiers`] | names without quotes, whatever their case |
@@ -19,6 +20,7 @@
 //! | [`registered`] | tables in a session that is not ours |
 //! | [`annotate`] | what a column is indexed with, told to expressions |
 
+mod alter;
 mod annotate;
 mod answer;
 mod chains;
@@ -28,6 +30,7 @@ mod expressions;
 pub(crate) mod filter;
 mod functions;
 mod identifiers;
+mod merge;
 mod provider;
 mod ranking;
 pub(crate) mod registered;
@@ -39,6 +42,7 @@ mod statement;
 mod statistics;
 
 pub(crate) use dml::{count_of, update_statement};
+pub(crate) use provider::PinnedTable;
 pub(crate) use row_sets::RowSets;
 pub use session::SqlQuery;
 pub(crate) use session::base_state;

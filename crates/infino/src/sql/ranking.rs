@@ -9,7 +9,6 @@ use std::sync::Arc;
 use datafusion::catalog::default_table_source::{provider_as_source, source_as_provider};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
@@ -19,7 +18,6 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use infino_table::{RowFilter, query};
 
 use super::expressions::{DISTANCE, MATCH_SCORE, literal_mode, literal_text, literal_vector};
-use super::filter::PredicateFilter;
 use super::provider::PinnedTable;
 use super::registered::LiveTable;
 use super::search_exec::{SearchRelation, SearchSpec};
@@ -31,10 +29,7 @@ const VALUE: &str = "inf.value";
 
 /// Puts a search where a table is scanned to be ranked.
 #[derive(Debug)]
-pub(super) struct RankByIndex {
-    /// Binds the predicates that the search applies before it ranks.
-    pub(super) state: SessionState,
-}
+pub(super) struct RankByIndex;
 
 impl OptimizerRule for RankByIndex {
     fn name(&self) -> &str {
@@ -118,9 +113,7 @@ impl RankByIndex {
             None => None,
             Some(filter) if filter.is_volatile() || has_subquery(&filter) => return Ok(None),
             Some(filter) => {
-                let filter =
-                    PredicateFilter::new(&self.state, &chain.table.snapshot, &filter.into())
-                        .map_err(external)?;
+                let filter = chain.table.filter(&filter.into()).map_err(external)?;
                 Some(Arc::new(filter) as Arc<dyn RowFilter>)
             }
         };

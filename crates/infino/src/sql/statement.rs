@@ -1,18 +1,19 @@
 //! One statement, from text to rows.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::dataframe::DataFrame;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::physical_plan::execute_stream;
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
-use super::{chains, ddl, dml, session};
+use super::{alter, chains, ddl, dml, session};
 use crate::{Connection, Error};
 
 /// What a statement gives.
@@ -53,7 +54,13 @@ pub(super) async fn run(
             SqlStatement::CreateTable(create) => {
                 return ddl::create_table(connection, sql, create.clone(), params).await;
             }
-            SqlStatement::Insert(_) | SqlStatement::Delete(_) | SqlStatement::Update(_) => {
+            SqlStatement::AlterTable(alter) => {
+                return alter::run(connection, alter.clone()).await;
+            }
+            SqlStatement::Insert(_)
+            | SqlStatement::Delete(_)
+            | SqlStatement::Update(_)
+            | SqlStatement::Merge(_) => {
                 return dml::run(connection, sql, statement, params).await;
             }
             _ => {}
@@ -66,7 +73,27 @@ pub(super) async fn run(
     }
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_statements(false);
     allowed.verify_plan(&plan)?;
-    Ok(Outcome::Rows(DataFrame::new(state, plan).execute_stream().await?))
+    Ok(Outcome::Rows(stream(&state, &plan).await?))
+}
+
+/// Optimizes a plan and begins to run it.
+pub(super) async fn stream(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<SendableRecordBatchStream, Error> {
+    let physical = state.create_physical_plan(plan).await?;
+    // A plan holds its functions; a context names them only for plans that come from elsewhere.
+    let context = TaskContext::new(
+        None,
+        state.session_id().to_owned(),
+        state.config().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        state.runtime_env().clone(),
+    );
+    Ok(execute_stream(physical, Arc::new(context))?)
 }
 
 fn flatten(statement: &mut Statement) {

@@ -6,7 +6,7 @@
 mod arguments;
 mod node;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
@@ -142,8 +142,8 @@ pub(super) type Searched = std::result::Result<Arc<PinnedTable>, Error>;
 pub(super) struct SearchPlanner {
     /// Every table whose name occurs in the statement.
     pub(super) tables: HashMap<String, Searched>,
-    /// The names of all tables, for an error that helps.
-    pub(super) names: Vec<String>,
+    /// The names of all tables, for an error that helps, and their folders.
+    pub(super) names: Arc<BTreeMap<String, String>>,
 }
 
 impl RelationPlanner for SearchPlanner {
@@ -184,7 +184,7 @@ impl SearchPlanner {
         match self.tables.get(name) {
             Some(Ok(table)) => Ok(table.clone()),
             Some(Err(error)) => Err(external(error.share())),
-            None => Err(external(crate::connection::not_found(name, self.names.iter()))),
+            None => Err(external(crate::connection::not_found(name, self.names.keys()))),
         }
     }
 }
@@ -195,12 +195,4 @@ fn invalid(
     problem: impl std::fmt::Display,
 ) -> datafusion::error::DataFusionError {
     external(Error::invalid(format!("{}: {problem}", function.name())))
-}
-
-impl PinnedTable {
-    /// Names of its columns, for an error that helps.
-    fn column_names(&self) -> String {
-        let schema = self.schema();
-        schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
-    }
 }

@@ -12,7 +12,6 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     Cast, Expr, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore,
@@ -25,7 +24,6 @@ use infino_table::{Fusion, RowFilter};
 use super::{Function, PinnedTable, invalid};
 use crate::TextMode;
 use crate::search::{Question, VectorOptions};
-use crate::sql::filter::PredicateFilter;
 use crate::sql::search_exec::{SearchRelation, SearchSpec};
 use crate::sql::source::external;
 
@@ -113,10 +111,7 @@ impl UserDefinedLogicalNodeCore for SearchNode {
 
 /// Turns calls whose arguments are known into scans.
 #[derive(Debug)]
-pub(in crate::sql) struct ResolveSearch {
-    /// Parses the predicates in `filter` arguments.
-    pub(in crate::sql) state: SessionState,
-}
+pub(in crate::sql) struct ResolveSearch;
 
 impl AnalyzerRule for ResolveSearch {
     fn name(&self) -> &str {
@@ -135,7 +130,7 @@ impl AnalyzerRule for ResolveSearch {
             let Some(call) = any.downcast_ref::<SearchNode>() else {
                 return Ok(Transformed::no(plan));
             };
-            let relation = SearchRelation::new(call.resolve(&simplifier, &self.state)?);
+            let relation = SearchRelation::new(call.resolve(&simplifier)?);
             let name = TableReference::bare(call.function.name());
             let scan =
                 LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(relation)), None)?;
@@ -146,7 +141,7 @@ impl AnalyzerRule for ResolveSearch {
 }
 
 impl SearchNode {
-    fn resolve(&self, simplifier: &ExprSimplifier, state: &SessionState) -> Result<SearchSpec> {
+    fn resolve(&self, simplifier: &ExprSimplifier) -> Result<SearchSpec> {
         let mut given = Given { node: self, simplifier };
         let column = || self.columns[0].clone();
         let question = match self.function {
@@ -192,8 +187,7 @@ impl SearchNode {
         let filter = match given.text("filter")? {
             None => None,
             Some(sql) => {
-                let filter = PredicateFilter::new(state, &self.table.snapshot, &sql.into())
-                    .map_err(external)?;
+                let filter = self.table.filter(&sql.into()).map_err(external)?;
                 Some(Arc::new(filter) as Arc<dyn RowFilter>)
             }
         };
