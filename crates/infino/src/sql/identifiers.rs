@@ -273,9 +273,9 @@ impl Names<'_> {
         } else {
             let all = self.columns.iter().copied().chain([&self.aliases]).flatten();
             let alike = all.filter(|name| name.eq_ignore_ascii_case(written));
-            let alike = alike.collect::<BTreeSet<_>>();
-            match alike.first() {
-                Some(only) if alike.len() == 1 => only,
+            let mut alike = alike.collect::<BTreeSet<_>>().into_iter();
+            match (alike.next(), alike.next()) {
+                (Some(only), None) => only,
                 _ => return,
             }
         };

@@ -20,7 +20,7 @@ use datafusion::common::{Column, JoinType, ScalarValue, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::{MergeIntoAction, MergeIntoClause, MergeIntoClauseKind};
 use datafusion::logical_expr::{
-    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, cast, col, lit, when,
+    DmlStatement, Expr, LogicalPlan, LogicalPlanBuilder, WriteOp, cast, lit, when,
 };
 use futures::TryStreamExt;
 
