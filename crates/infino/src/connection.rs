@@ -11,6 +11,7 @@ use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions, Tag}
 use infino_table::verify::VerifyReport;
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
+use crate::rerank::{Reranker, Rerankers};
 use crate::sql::{self, PinnedTable, SqlQuery};
 use crate::{Error, ErrorKind, IndexSpec, Supertable, catalog};
 
@@ -131,6 +132,7 @@ pub(crate) struct Inner {
     /// The store without a cache before it.
     bare: Arc<dyn Store>,
     pub(crate) state: Arc<SessionState>,
+    rerankers: Rerankers,
     runtime: Runtime,
     options: TableOptions,
     /// Open tables by folder: all handles on a table share its snapshot and its open files.
@@ -196,6 +198,7 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
         true => bare.clone(),
         false => Arc::new(CachedStore::new(bare.clone(), Cache::open(&options.cache)?)),
     };
+    let rerankers = Rerankers::default();
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
@@ -203,7 +206,9 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
             state: Arc::new(sql::base_state(
                 options.memory_bytes,
                 sql::RowSets::new(options.filter_cache_bytes),
+                rerankers.clone(),
             )?),
+            rerankers,
             runtime: Runtime::new(options.threads)?,
             options: options.table,
             open: Mutex::default(),
@@ -379,6 +384,12 @@ impl Connection {
     /// `Unavailable` if storage keeps failing; `Invalid` if the session has a table of the same name.
     pub async fn register_into(&self, context: &SessionContext) -> Result<(), Error> {
         sql::registered::register(self, context).await
+    }
+
+    /// Makes `reranker` known to SQL statements of this connection: `hybrid_search(…, rerank => 'name')`. One that had the
+    /// name before is replaced.
+    pub fn register_reranker(&self, name: &str, reranker: Arc<dyn Reranker>) {
+        self.inner.rerankers.register(name, reranker);
     }
 
     /// The store's URI, without secrets.

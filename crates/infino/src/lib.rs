@@ -35,6 +35,7 @@ mod connection;
 mod error;
 mod index_spec;
 mod predicate;
+mod rerank;
 mod search;
 mod sql;
 mod supertable;
@@ -57,6 +58,7 @@ pub use infino_table::{
     ReadConsistency, Receipt, SchemaChange, SealReport,
 };
 pub use predicate::Predicate;
+pub use rerank::{RerankFailure, Reranker};
 pub use search::Search;
 pub use sql::SqlQuery;
 pub use supertable::{FileInfo, Supertable, Writer};

@@ -26,6 +26,7 @@ use super::answer::Answer;
 use super::filter::PredicateFilter;
 use super::source::{Chosen, Files, Named, Readers, SuperfileSource, external};
 use super::statistics::{self, SummaryStatistics};
+use crate::rerank::{Reranker, Rerankers};
 use crate::{Error, Predicate};
 
 /// One snapshot of a table: `_id` and the user's columns.
@@ -50,6 +51,12 @@ impl PinnedTable {
         let schema = annotate::file_schema(&snapshot.schema).map_err(external)?;
         let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
         Ok(Self { table, snapshot, schema, columns: Arc::new(columns), state, lives: false })
+    }
+
+    /// The reranker that the connection knows by this name.
+    pub(super) fn reranker(&self, name: &str) -> std::result::Result<Arc<dyn Reranker>, Error> {
+        let known = self.state.config().get_extension::<Rerankers>();
+        known.unwrap_or_default().get(name)
     }
 
     /// The names of its columns, `_id` among them.

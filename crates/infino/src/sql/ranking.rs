@@ -22,7 +22,7 @@ use super::provider::PinnedTable;
 use super::registered::LiveTable;
 use super::search_exec::{SearchRelation, SearchSpec};
 use super::source::external;
-use crate::search::{Question, VectorOptions};
+use crate::search::{Ask, Question, VectorOptions};
 
 /// The column that a search adds to the table's own. No name of a user begins so.
 const VALUE: &str = "inf.value";
@@ -117,13 +117,9 @@ impl RankByIndex {
                 Some(Arc::new(filter) as Arc<dyn RowFilter>)
             }
         };
-        let spec = SearchSpec {
-            table: chain.table.clone(),
-            question,
-            k,
-            options: VectorOptions::default(),
-            filter,
-        };
+        let options = VectorOptions::default();
+        let ask = Ask { question, k, options, filter, rerank: None };
+        let spec = SearchSpec { table: chain.table.clone(), ask };
         chain.rebuilt(plan, target, spec).map(Some)
     }
 }
@@ -216,7 +212,7 @@ impl<'a> Chain<'a> {
 
     /// `top` and the steps below it over the search, with its value in the place of `target`.
     fn rebuilt(&self, top: &LogicalPlan, target: &Expr, spec: SearchSpec) -> Result<LogicalPlan> {
-        let every = spec.k == usize::MAX;
+        let every = spec.ask.k == usize::MAX;
         let relation = SearchRelation::ranking(spec, VALUE);
         let width = self.scan.source.schema().fields().len();
         let mut projection: Vec<usize> = match &self.scan.projection {

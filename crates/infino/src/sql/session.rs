@@ -33,6 +33,7 @@ use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
+use crate::rerank::Rerankers;
 use crate::{Connection, Error};
 
 pub(super) const CATALOG: &str = "infino";
@@ -42,9 +43,11 @@ pub(super) const SCHEMA: &str = "public";
 pub(crate) fn base_state(
     memory_bytes: Option<usize>,
     row_sets: RowSets,
+    rerankers: Rerankers,
 ) -> Result<SessionState, Error> {
     let config = SessionConfig::new()
         .with_extension(Arc::new(row_sets))
+        .with_extension(Arc::new(rerankers))
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);

@@ -71,10 +71,21 @@ impl Function {
     /// The other arguments: name, position behind the table, and what it is.
     fn values(self) -> &'static [(&'static str, Option<usize>, Kind)] {
         match self {
-            Self::Bm25 => {
-                &[("query", Some(2), Kind::Text), ("k", Some(3), Kind::Count), FILTER, MODE]
-            }
-            Self::Prefix => &[("query", Some(2), Kind::Text), ("k", Some(3), Kind::Count), FILTER],
+            Self::Bm25 => &[
+                ("query", Some(2), Kind::Text),
+                ("k", Some(3), Kind::Count),
+                FILTER,
+                MODE,
+                RERANK,
+                DEPTH,
+            ],
+            Self::Prefix => &[
+                ("query", Some(2), Kind::Text),
+                ("k", Some(3), Kind::Count),
+                FILTER,
+                RERANK,
+                DEPTH,
+            ],
             Self::Vector => &[
                 ("query", Some(2), Kind::Vector),
                 ("k", Some(3), Kind::Count),
@@ -94,6 +105,8 @@ impl Function {
                 ("text_weight", None, Kind::Number),
                 ("vector_weight", None, Kind::Number),
                 ("depth", None, Kind::Count),
+                RERANK,
+                DEPTH,
             ],
             Self::Tokens => {
                 &[("tokens", Some(2), Kind::Text), ("limit", Some(3), Kind::Count), FILTER]
@@ -107,6 +120,8 @@ impl Function {
 
 const FILTER: (&str, Option<usize>, Kind) = ("filter", None, Kind::Text);
 const MODE: (&str, Option<usize>, Kind) = ("mode", None, Kind::Text);
+const RERANK: (&str, Option<usize>, Kind) = ("rerank", None, Kind::Text);
+const DEPTH: (&str, Option<usize>, Kind) = ("rerank_depth", None, Kind::Count);
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -23,7 +23,8 @@ use infino_table::{Fusion, RowFilter};
 
 use super::{Function, PinnedTable, invalid};
 use crate::TextMode;
-use crate::search::{Question, VectorOptions};
+use crate::rerank::Rerank;
+use crate::search::{Ask, Question, VectorOptions};
 use crate::sql::search_exec::{SearchRelation, SearchSpec};
 use crate::sql::source::external;
 
@@ -191,7 +192,16 @@ impl SearchNode {
                 Some(Arc::new(filter) as Arc<dyn RowFilter>)
             }
         };
-        Ok(SearchSpec { table: self.table.as_ref().clone(), question, k, options, filter })
+        let rerank = match given.text("rerank")? {
+            None => None,
+            Some(name) => {
+                let by = self.table.reranker(&name).map_err(external)?;
+                let depth = given.count("rerank_depth")?.unwrap_or(Rerank::DEPTH);
+                Some(Rerank { by, depth })
+            }
+        };
+        let ask = Ask { question, k, options, filter, rerank };
+        Ok(SearchSpec { table: self.table.as_ref().clone(), ask })
     }
 }
 
@@ -205,11 +215,9 @@ impl Given<'_> {
     /// An argument as a value of its type; `None` if it was not given or is NULL.
     fn scalar(&mut self, name: &str) -> Result<Option<ScalarValue>> {
         let function = self.node.function;
-        let at = function
-            .values()
-            .iter()
-            .position(|value| value.0 == name)
-            .expect("a function's own argument");
+        let Some(at) = function.values().iter().position(|value| value.0 == name) else {
+            return Ok(None);
+        };
         let Some(expr) = self.node.values[at].clone() else { return Ok(None) };
         let data_type = function.values()[at].2.data_type(self.node.dim);
         let fits = |error| invalid(function, format!("{name}: {error}"));
