@@ -279,7 +279,7 @@ impl Names<'_> {
                 _ => return,
             }
         };
-        *ident = Ident::with_quote('"', spelled.clone());
+        (ident.value, ident.quote_style) = (spelled.clone(), Some('"'));
     }
 }
 

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::expressions::Column;
@@ -237,9 +238,10 @@ impl ExecutionPlan for SearchExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (spec, shape, schema) = (self.spec.clone(), self.shape, self.schema.clone());
-        let rows = stream::once(run(spec, shape, schema)).try_flatten();
+        let held = MemoryConsumer::new("SearchExec").register(context.memory_pool());
+        let rows = stream::once(run(spec, shape, schema, held)).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows)))
     }
 }
@@ -251,8 +253,11 @@ async fn run(
     spec: SearchSpec,
     shape: Shape,
     schema: SchemaRef,
+    held: MemoryReservation,
 ) -> Result<impl Stream<Item = Result<RecordBatch>>> {
     let SearchSpec { table: PinnedTable { table, snapshot, .. }, ask } = spec;
+    let hits_max = usize::try_from(snapshot.entries.rows()).unwrap_or(usize::MAX).min(ask.k);
+    held.try_grow(hits_max.saturating_mul(size_of::<Hit>()))?;
     let mut hits = ask.find(&table, &snapshot).await.map_err(external)?;
     let Ask { question, k, filter, .. } = ask;
     if shape.rest && hits.len() < k {
@@ -269,6 +274,8 @@ async fn run(
     Ok(stream::iter(starts).then(move |start| {
         let (table, snapshot, hits) = (table.clone(), snapshot.clone(), hits.clone());
         let schema = schema.clone();
+        // Until the last row is fetched the hits are held.
+        let _ = &held;
         async move {
             let batch = &hits[start..hits.len().min(start + BATCH_ROWS)];
             fetch(&table, &snapshot, batch, start, shape, schema).await

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::physical_plan::execute_stream;
@@ -110,10 +111,27 @@ pub(super) async fn plan(
     statement: Statement,
     params: &[ScalarValue],
 ) -> Result<LogicalPlan, Error> {
-    let plan = state.statement_to_plan(statement).await?;
+    let plan = match state.statement_to_plan(statement.clone()).await {
+        Ok(plan) => plan,
+        Err(error) => return Err(placed(state, statement, error).await),
+    };
     match params {
         [] => Ok(plan),
         params => Ok(plan.with_param_values(ParamValues::from(params.to_vec()))?),
+    }
+}
+
+/// An error of planning, with the place in the text that it is about. Places cost memory in every expression, so they are
+/// looked for only now.
+async fn placed(state: &SessionState, statement: Statement, error: DataFusionError) -> Error {
+    let mut state = state.clone();
+    state.config_mut().options_mut().sql_parser.collect_spans = true;
+    let again = state.statement_to_plan(statement).await.err();
+    let span = again.as_ref().and_then(|error| error.diagnostic()?.span);
+    let error = Error::from(error);
+    match span {
+        Some(span) => error.at(span.start.line, span.start.column),
+        None => error,
     }
 }
 
