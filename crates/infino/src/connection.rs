@@ -12,7 +12,7 @@ use infino_table::verify::VerifyReport;
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
 use crate::rerank::{Reranker, Rerankers};
-use crate::sql::{self, PinnedTable, SqlQuery};
+use crate::sql::{self, Brief, PinnedTable, SqlQuery};
 use crate::{Error, ErrorKind, IndexSpec, Supertable, catalog};
 
 /// How to connect; see the methods.
@@ -132,6 +132,7 @@ pub(crate) struct Inner {
     /// The store without a cache before it.
     bare: Arc<dyn Store>,
     pub(crate) state: Arc<SessionState>,
+    pub(crate) brief: Brief,
     rerankers: Rerankers,
     runtime: Runtime,
     options: TableOptions,
@@ -208,6 +209,7 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
                 sql::RowSets::new(options.filter_cache_bytes),
                 rerankers.clone(),
             )?),
+            brief: Brief::default(),
             rerankers,
             runtime: Runtime::new(options.threads)?,
             options: options.table,

@@ -14,6 +14,7 @@
 //! | [`search_exec`] | a search as an operator |
 //! | [`expressions`] | `match`, `match_score`, `distance` |
 //! | [`ranking`] | `ORDER BY` of those as a search |
+//! | [`brief`] | short planning of statements that are one search |
 //! | [`filter`] | a predicate as a set of rows a file |
 //! | [`answer`] | what of a predicate the indexes know |
 //! | [`row_sets`] | sets of rows that were found before |
@@ -23,6 +24,7 @@
 mod alter;
 mod annotate;
 mod answer;
+mod brief;
 mod chains;
 mod ddl;
 mod dml;
@@ -41,6 +43,7 @@ mod source;
 mod statement;
 mod statistics;
 
+pub(crate) use brief::Brief;
 pub(crate) use dml::{count_of, update_statement};
 pub(crate) use provider::PinnedTable;
 pub(crate) use row_sets::RowSets;

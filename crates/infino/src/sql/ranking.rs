@@ -27,13 +27,16 @@ use crate::search::{Ask, Question, VectorOptions};
 /// The column that a search adds to the table's own. No name of a user begins so.
 const VALUE: &str = "inf.value";
 
+/// What the rule is called.
+pub(super) const NAME: &str = "rank_by_index";
+
 /// Puts a search where a table is scanned to be ranked.
 #[derive(Debug)]
 pub(super) struct RankByIndex;
 
 impl OptimizerRule for RankByIndex {
     fn name(&self) -> &str {
-        "rank_by_index"
+        NAME
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -300,11 +303,11 @@ fn is_call(expr: &Expr, function: &str) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.func.name() == function)
 }
 
-fn names(expr: &Expr, function: &str) -> bool {
+pub(super) fn names(expr: &Expr, function: &str) -> bool {
     expr.exists(|expr| Ok(is_call(expr, function))).unwrap_or(true)
 }
 
-fn has_subquery(expr: &Expr) -> bool {
+pub(super) fn has_subquery(expr: &Expr) -> bool {
     let is = |expr: &Expr| {
         matches!(expr, Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::Exists(_))
     };

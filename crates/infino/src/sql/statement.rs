@@ -9,7 +9,7 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
@@ -74,7 +74,11 @@ pub(super) async fn run(
     }
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_statements(false);
     allowed.verify_plan(&plan)?;
-    Ok(Outcome::Rows(stream(&state, &plan).await?))
+    let brief = &connection.inner.brief;
+    Ok(Outcome::Rows(match brief.physical(base, &state, &plan).await? {
+        Some(physical) => start(&state, physical)?,
+        None => stream(&state, &plan).await?,
+    }))
 }
 
 /// Optimizes a plan and begins to run it.
@@ -82,7 +86,13 @@ pub(super) async fn stream(
     state: &SessionState,
     plan: &LogicalPlan,
 ) -> Result<SendableRecordBatchStream, Error> {
-    let physical = state.create_physical_plan(plan).await?;
+    start(state, state.create_physical_plan(plan).await?)
+}
+
+fn start(
+    state: &SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+) -> Result<SendableRecordBatchStream, Error> {
     // A plan holds its functions; a context names them only for plans that come from elsewhere.
     let context = TaskContext::new(
         None,
@@ -94,7 +104,7 @@ pub(super) async fn stream(
         HashMap::new(),
         state.runtime_env().clone(),
     );
-    Ok(execute_stream(physical, Arc::new(context))?)
+    Ok(execute_stream(plan, Arc::new(context))?)
 }
 
 fn flatten(statement: &mut Statement) {

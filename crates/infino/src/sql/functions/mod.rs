@@ -16,7 +16,7 @@ use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::sqlparser::ast::TableFactor;
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::logical_expr::{Extension, LogicalPlan, UserDefinedLogicalNode};
 
 use super::provider::PinnedTable;
 use super::search_exec::output_schema;
@@ -25,6 +25,12 @@ use crate::Error;
 use arguments::Arguments;
 pub(super) use node::ResolveSearch;
 use node::SearchNode;
+
+/// Whether a node of a plan is a call of a search function.
+pub(super) fn is_search(node: &dyn UserDefinedLogicalNode) -> bool {
+    let any: &dyn std::any::Any = node.as_any();
+    any.is::<SearchNode>()
+}
 
 /// A search function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
