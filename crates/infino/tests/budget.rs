@@ -28,9 +28,17 @@ async fn spills(db: &Connection, sql: &str) -> usize {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_does_not_fit_spills_and_is_right() {
-    let (little, much) = (db(6 << 20).await, db(1 << 30).await);
-    let sort = "SELECT n, body FROM docs ORDER BY body DESC, n";
-    let group = "SELECT body, sku, count(*) AS n, max(n) AS top FROM docs GROUP BY body, sku ORDER BY body, sku";
+    let connect = async |bytes| {
+        let options = ConnectOptions::new().sql_memory_bytes(bytes);
+        infino::connect_with("memory://", options).await.unwrap()
+    };
+    let (little, much) = (connect(8 << 20).await, connect(1 << 30).await);
+    // About 24 MB of texts.
+    let sort = "SELECT repeat(CAST(value AS VARCHAR), 20) AS body, value FROM generate_series(1, 200000) AS s(value)
+                ORDER BY body DESC";
+    let group = "SELECT body, count(*) AS c FROM
+                 (SELECT repeat(CAST(value % 150000 AS VARCHAR), 20) AS body FROM generate_series(1, 200000) AS s(value))
+                 GROUP BY body ORDER BY body";
     for sql in [sort, group] {
         let (within, free) = (little.query_sql(sql).await, much.query_sql(sql).await);
         assert_eq!(one(within.unwrap()), one(free.unwrap()), "{sql}");

@@ -167,11 +167,8 @@ async fn commit(
     let planned = rows.schema();
     let (mut deleted, mut updated, mut inserted) = (Vec::new(), Vec::new(), Vec::new());
     while let Some(batch) = rows.try_next().await? {
-        for (clause, to) in (0i32..).zip(clauses).map(|(number, clause)| {
-            let part = of_clause(&batch, number);
-            (clause, part)
-        }) {
-            let part = to?;
+        for (number, clause) in (0i32..).zip(clauses) {
+            let part = of_clause(&batch, number)?;
             if part.num_rows() == 0 {
                 continue;
             }

@@ -41,13 +41,16 @@ use crate::{Connection, Error};
 pub(super) const CATALOG: &str = "infino";
 pub(super) const SCHEMA: &str = "public";
 
+/// The part of the memory for statements that one sort sets aside for merging.
+const SORT_MERGE_SHARE: usize = 32;
+
 /// The state that every statement starts from: functions, rules, settings, memory.
 pub(crate) fn base_state(
     memory_bytes: Option<usize>,
     row_sets: RowSets,
     rerankers: Rerankers,
 ) -> Result<SessionState, Error> {
-    let config = SessionConfig::new()
+    let mut config = SessionConfig::new()
         .with_extension(Arc::new(row_sets))
         .with_extension(Arc::new(rerankers))
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
@@ -56,6 +59,9 @@ pub(crate) fn base_state(
     let mut runtime = RuntimeEnvBuilder::new();
     if let Some(bytes) = memory_bytes {
         runtime = runtime.with_memory_pool(Arc::new(FairSpillPool::new(bytes)));
+        // What a sort sets aside for merging what it spilled, each partition by itself: a part of what there is.
+        let merging = &mut config.options_mut().execution.sort_spill_reservation_bytes;
+        *merging = (*merging).min(bytes / SORT_MERGE_SHARE);
     }
     let mut rules = Optimizer::new().rules;
     // Before common expressions are pulled apart, after filters and limits have come down.
