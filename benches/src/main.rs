@@ -17,7 +17,7 @@ const USAGE: &str = "\
 usage: cargo xtask bench [--rows N] [--quick] [--cell NAME]... [--delay-ms N] [--json FILE] [--baseline FILE]
 
   --rows N         rows of the generated table (200000; 20000 with --quick)
-  --cell NAME      only these: ingest text vector filtered hybrid sql commit cold
+  --cell NAME      only these: ingest text vector filtered hybrid sql selective commit cold
   --delay-ms N     what the S3 server of the cell `cold` waits before each request (30)
   --json FILE      writes the figures there too
   --baseline FILE  figures of an earlier run; prints the ratio to them

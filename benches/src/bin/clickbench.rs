@@ -17,7 +17,7 @@ use infino::arrow::array::RecordBatch;
 use infino::arrow::compute::concat_batches;
 use infino::arrow::util::display::{ArrayFormatter, FormatOptions};
 use infino::datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
-use infino::{Connection, IndexSpec};
+use infino::{ConnectOptions, Connection, IndexSpec};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -56,10 +56,13 @@ async fn compare(dir: &Path, place: &Path, rounds: usize) -> Result<usize, Failu
     let rows = reader.read_parquet(source, ParquetReadOptions::default()).await?.collect().await?;
     let rows = concat_batches(&rows[0].schema(), &rows)?;
     let uri = place.to_str().ok_or("a path that is no text")?;
-    let db = infino::connect(uri).await?;
+    // With one thread all rows are in one file, and DataFusion reads that one.
+    let db = infino::connect_with(uri, ConnectOptions::new().threads(1)).await?;
     let hits = db.create_table("hits", rows.schema(), IndexSpec::new()).await?;
     hits.append(rows).await?;
-    let file = format!("{uri}/{}", hits.files().await?[0].path);
+    let files = hits.files().await?;
+    let [file] = files.as_slice() else { return Err("the rows are in several files".into()) };
+    let file = format!("{uri}/{}", file.path);
 
     let statements = std::fs::read_to_string(dir.join("queries.sql"))?;
     let manifest = std::fs::read_to_string(dir.join("expected/manifest.json"))?;

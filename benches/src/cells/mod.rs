@@ -3,6 +3,7 @@
 mod cold;
 mod commit;
 mod search;
+mod selective;
 mod sql;
 
 use std::time::Instant;
@@ -41,6 +42,9 @@ pub(crate) async fn run(
     }
     if wanted("sql") {
         cells.extend(sql::cells(&db, &table, folder.uri()).await?);
+    }
+    if wanted("selective") {
+        cells.extend(selective::cells(folder.uri(), rows).await?);
     }
     if wanted("commit") {
         cells.extend(commit::cells().await?);

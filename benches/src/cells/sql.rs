@@ -3,6 +3,7 @@
 use infino::datafusion::prelude::{ParquetReadOptions, SessionContext};
 use infino::{Connection, Error, Supertable};
 
+use crate::corpus::{Random, vector};
 use crate::measure::{Cell, median_us};
 
 pub(crate) async fn cells(
@@ -35,5 +36,35 @@ pub(crate) async fn cells(
     let ours = median_us(async || db.query_sql(sql).await).await?;
     let direct = median_us(async || table.bm25_search("body", "abc", 10, &["n"]).await).await?;
     cells.push(Cell::new("sql/bm25_search", ours, "µs").beside("direct call", direct));
+    cells.extend(vectors(db, table).await?);
+    Ok(cells)
+}
+
+/// Statements that a vector index answers, beside the calls that ask it the same.
+async fn vectors(db: &Connection, table: &Supertable) -> Result<Vec<Cell>, Error> {
+    let vector = vector(&mut Random(7));
+    let mut cells = Vec::new();
+    let function = "SELECT n, distance FROM vector_search('bench', 'embedding', $1, k => 10)";
+    let order = "SELECT n FROM bench ORDER BY distance(embedding, $1) LIMIT 10";
+    let direct =
+        median_us(async || table.vector_search("embedding", &vector, 10, &["n"]).await).await?;
+    for (name, sql) in [("vector_search", function), ("order by distance", order)] {
+        let ours = median_us(async || db.query_sql(sql).bind_vector(&vector).await).await?;
+        cells.push(Cell::new(format!("sql/{name}"), ours, "µs").beside("direct call", direct));
+    }
+    let sql = "SELECT n FROM bench WHERE tag = 'tag-7' ORDER BY distance(embedding, $1) LIMIT 10";
+    let filtered = || {
+        let search = table.vector_search("embedding", &vector, 10, &["n"]);
+        search.filter("tag = 'tag-7'")
+    };
+    let ours = median_us(async || db.query_sql(sql).bind_vector(&vector).await).await?;
+    let direct = median_us(async || filtered().await).await?;
+    cells.push(Cell::new("sql/filtered order by", ours, "µs").beside("direct call", direct));
+    let sql =
+        "SELECT n, score FROM hybrid_search('bench', 'body', 'abc', 'embedding', $1, k => 10)";
+    let ours = median_us(async || db.query_sql(sql).bind_vector(&vector).await).await?;
+    let hybrid = || table.hybrid_search("body", "abc", "embedding", &vector, 10, &["n"]);
+    let direct = median_us(async || hybrid().await).await?;
+    cells.push(Cell::new("sql/hybrid_search", ours, "µs").beside("direct call", direct));
     Ok(cells)
 }

@@ -122,7 +122,7 @@ impl Writer {
     /// Binds the commit to `snapshot`: predicates are resolved on it, and if another writer changed the rows since, the
     /// commit is a conflict.
     #[must_use]
-    pub(crate) fn decided_on(mut self, snapshot: Arc<Snapshot>) -> Self {
+    pub fn decided_on(mut self, snapshot: Arc<Snapshot>) -> Self {
         self.decided_on = Some(snapshot);
         self
     }

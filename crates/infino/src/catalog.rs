@@ -20,6 +20,20 @@ pub(crate) async fn read(store: &Arc<dyn Store>) -> Result<(Catalog, Option<Tag>
     }
 }
 
+/// The catalog as stored if it is not the one that `known` tags.
+pub(crate) async fn read_if_changed(
+    store: &Arc<dyn Store>,
+    known: Option<&Tag>,
+) -> Result<Option<(Catalog, Option<Tag>)>, Error> {
+    let Some(known) = known else { return read(store).await.map(Some) };
+    match store.get_if_changed(PATH, known).await {
+        Ok(None) => Ok(None),
+        Ok(Some((bytes, tag))) => Ok(Some((Catalog::decode(&bytes)?, Some(tag)))),
+        Err(StorageError::NotFound { .. }) => Ok(Some((Catalog::default(), None))),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Binds `name` to `folder`, which nobody else has ever used.
 ///
 /// # Errors
@@ -27,16 +41,18 @@ pub(crate) async fn read(store: &Arc<dyn Store>) -> Result<(Catalog, Option<Tag>
 pub(crate) async fn bind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Result<(), Error> {
     change(store, |catalog| match catalog.tables.get(name) {
         Some(bound) if bound == folder => Ok(Edit::Done),
-        Some(_) => Err(Error::new(
-            ErrorKind::AlreadyExists,
-            format!("table {name:?} exists; open it or drop it first"),
-        )),
+        Some(_) => Err(taken(name)),
         None => {
             catalog.tables.insert(name.to_owned(), folder.to_owned());
             Ok(Edit::Write)
         }
     })
     .await
+}
+
+fn taken(name: &str) -> Error {
+    let problem = format!("table {name:?} exists; open it or drop it first");
+    Error::new(ErrorKind::AlreadyExists, problem)
 }
 
 /// Binds `name` to `folder`, whatever it was bound to; returns that.
@@ -66,6 +82,32 @@ pub(crate) async fn unbind(store: &Arc<dyn Store>, name: &str, folder: &str) -> 
         }
         catalog.tables.remove(name);
         Ok(Edit::Write)
+    })
+    .await
+}
+
+/// Gives the table in `folder`, which is named `from`, the name `to`.
+///
+/// # Errors
+/// `NotFound` if `from` does not name it; `AlreadyExists` if `to` names another.
+pub(crate) async fn rename(
+    store: &Arc<dyn Store>,
+    from: &str,
+    to: &str,
+    folder: &str,
+) -> Result<(), Error> {
+    change(store, |catalog| {
+        let bound = |name: &str| catalog.tables.get(name).map(String::as_str);
+        match (bound(from), bound(to)) {
+            (_, Some(bound)) if bound == folder => Ok(Edit::Done),
+            (_, Some(_)) => Err(taken(to)),
+            (Some(bound), None) if bound == folder => {
+                catalog.tables.remove(from);
+                catalog.tables.insert(to.to_owned(), folder.to_owned());
+                Ok(Edit::Write)
+            }
+            _ => Err(crate::connection::not_found(from, catalog.tables.keys())),
+        }
     })
     .await
 }

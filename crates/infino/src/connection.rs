@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
-use infino_storage::{Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions};
+use infino_manifest::Snapshot;
+use infino_storage::{Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions, Tag};
 use infino_table::verify::VerifyReport;
 use infino_table::{Budget, Held, ReadConsistency, Runtime, Table, TableOptions};
 
-use crate::sql::{self, SqlQuery};
+use crate::rerank::{Reranker, Rerankers};
+use crate::sql::{self, Brief, PinnedTable, SqlQuery};
 use crate::trace::{span, traced};
 use crate::{Error, ErrorKind, IndexSpec, Metrics, Supertable, catalog};
 
@@ -145,25 +147,52 @@ pub(crate) struct Inner {
     bare: Arc<MeteredStore>,
     cache: Option<Arc<Cache>>,
     pub(crate) state: Arc<SessionState>,
+    pub(crate) brief: Brief,
+    rerankers: Rerankers,
     runtime: Runtime,
     /// What the caches may take, theirs for as long as they are there.
     _caches: Held,
     options: TableOptions,
     /// Open tables by folder: all handles on a table share its snapshot and its open files.
     open: Mutex<HashMap<String, Table>>,
-    /// Names to folders, when the catalog was last read.
-    names: Mutex<BTreeMap<String, String>>,
+    /// The catalog as it was last read.
+    names: Mutex<Named>,
+    /// By folder, what statements last knew a table as.
+    pinned: Mutex<HashMap<String, Arc<PinnedTable>>>,
+}
+
+/// Names to folders, and the tag of the catalog that says so.
+#[derive(Debug, Default)]
+struct Named {
+    tables: Arc<BTreeMap<String, String>>,
+    tag: Option<Tag>,
 }
 
 impl Inner {
-    /// The tables that are open, by the name and the folder they were last known by.
-    pub(crate) fn opened(&self) -> Vec<(String, String, Table)> {
-        let names = self.names.lock().expect("no panic while held");
+    /// The tables that are open and whose names `wanted` says yes to, by the name and the folder they were last known by.
+    pub(crate) fn opened(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, String, Table)> {
+        let names = self.names.lock().expect("no panic while held").tables.clone();
         let open = self.open.lock().expect("no panic while held");
-        let opened = names.iter().filter_map(|(name, folder)| {
+        let opened = names.iter().filter(|(name, _)| wanted(name)).filter_map(|(name, folder)| {
             Some((name.clone(), folder.clone(), open.get(folder)?.clone()))
         });
         opened.collect()
+    }
+
+    /// The snapshot of a table as a relation; the same one again while the snapshot is the same.
+    pub(crate) fn relation(
+        &self,
+        table: &Table,
+        snapshot: Arc<Snapshot>,
+    ) -> Result<Arc<PinnedTable>, Error> {
+        let known = self.pinned.lock().expect("no panic while held").get(table.root()).cloned();
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.snapshot, &snapshot)) {
+            return Ok(known);
+        }
+        let made = Arc::new(PinnedTable::new(table.clone(), snapshot, self.state.clone())?);
+        let mut pinned = self.pinned.lock().expect("no panic while held");
+        pinned.insert(table.root().to_owned(), made.clone());
+        Ok(made)
     }
 }
 
@@ -193,14 +222,12 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
         Some(cache) => Arc::new(CachedStore::new(bare.clone(), cache.clone())),
         None => bare.clone(),
     };
-    let cached = match Arc::ptr_eq(&store, &bare) {
-        true => 0,
-        false => options.cache.memory_bytes,
-    };
+    let cached = if cache.is_some() { options.cache.memory_bytes } else { 0 };
     let caches = budget.hold((cached + options.filter_cache_bytes) as usize);
     let runtime = Runtime::with_budget(options.threads, budget.clone())?;
     let left = budget.limit().saturating_sub(budget.used());
     let sql_bytes = options.sql_memory_bytes.unwrap_or(left).min(left);
+    let rerankers = Rerankers::default();
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
@@ -210,12 +237,16 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
                 sql_bytes,
                 &budget,
                 sql::RowSets::new(options.filter_cache_bytes),
+                rerankers.clone(),
             )?),
+            brief: Brief::default(),
+            rerankers,
             runtime,
             _caches: caches,
             options: options.table,
             open: Mutex::default(),
             names: Mutex::default(),
+            pinned: Mutex::default(),
         }),
     })
 }
@@ -277,6 +308,7 @@ impl Connection {
     /// Removes the objects of a folder that nothing names.
     pub(crate) async fn discard(&self, folder: &str) -> Result<(), Error> {
         self.inner.open.lock().expect("no panic while held").remove(folder);
+        self.inner.pinned.lock().expect("no panic while held").remove(folder);
         // The head first: without it nobody who still holds the table can commit to it, or read half of it.
         self.inner.store.delete(&format!("{folder}/head")).await?;
         for object in self.inner.store.list(folder).await? {
@@ -306,14 +338,24 @@ impl Connection {
     /// # Errors
     /// `Unavailable` if storage keeps failing.
     pub async fn table_names(&self) -> Result<Vec<String>, Error> {
-        Ok(self.names().await?.into_keys().collect())
+        Ok(self.names().await?.keys().cloned().collect())
     }
 
     /// Names to folders, as the catalog says now.
-    pub(crate) async fn names(&self) -> Result<BTreeMap<String, String>, Error> {
-        let (catalog, _) = catalog::read(&self.inner.store).await?;
-        self.inner.names.lock().expect("no panic while held").clone_from(&catalog.tables);
-        Ok(catalog.tables)
+    pub(crate) async fn names(&self) -> Result<Arc<BTreeMap<String, String>>, Error> {
+        let (known, tag) = {
+            let names = self.inner.names.lock().expect("no panic while held");
+            (names.tables.clone(), names.tag.clone())
+        };
+        match catalog::read_if_changed(&self.inner.store, tag.as_ref()).await? {
+            None => Ok(known),
+            Some((catalog, tag)) => {
+                let tables = Arc::new(catalog.tables);
+                let named = Named { tables: tables.clone(), tag };
+                *self.inner.names.lock().expect("no panic while held") = named;
+                Ok(tables)
+            }
+        }
     }
 
     /// Drops a table: its name at once, then its objects.
@@ -328,6 +370,22 @@ impl Connection {
         catalog::unbind(&self.inner.store, name, folder).await?;
         let folder = folder.clone();
         self.discard(&folder).await
+    }
+
+    /// Gives a table another name, at once for everybody who looks it up from then on. Handles that are open keep working.
+    ///
+    /// # Errors
+    /// `NotFound`, `AlreadyExists` if another table has the name; `Invalid` if the name cannot be.
+    pub async fn rename_table(&self, from: &str, to: &str) -> Result<(), Error> {
+        check_name(to)?;
+        let (names, _) = catalog::read(&self.inner.store).await?;
+        let Some(folder) = names.tables.get(from) else {
+            return Err(not_found(from, names.tables.keys()));
+        };
+        if from == to {
+            return Ok(());
+        }
+        catalog::rename(&self.inner.store, from, to, folder).await
     }
 
     /// Reads all that a table names, every byte of it, and says what is not as it was written; also of a table that is too
@@ -365,6 +423,12 @@ impl Connection {
     /// `Unavailable` if storage keeps failing; `Invalid` if the session has a table of the same name.
     pub async fn register_into(&self, context: &SessionContext) -> Result<(), Error> {
         sql::registered::register(self, context).await
+    }
+
+    /// Makes `reranker` known to SQL statements of this connection: `hybrid_search(…, rerank => 'name')`. One that had the
+    /// name before is replaced.
+    pub fn register_reranker(&self, name: &str, reranker: Arc<dyn Reranker>) {
+        self.inner.rerankers.register(name, reranker);
     }
 
     /// What was asked of the store since this connection was made, and what its cache answered.

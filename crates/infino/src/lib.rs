@@ -38,6 +38,7 @@ mod guides;
 mod index_spec;
 mod metrics;
 mod predicate;
+mod rerank;
 mod search;
 mod sql;
 mod supertable;
@@ -66,6 +67,7 @@ pub use infino_table::{
 };
 pub use metrics::Metrics;
 pub use predicate::Predicate;
+pub use rerank::{RerankFailure, Reranker};
 pub use search::Search;
 pub use sql::SqlQuery;
 pub use supertable::{FileInfo, Supertable, Writer};

@@ -14,6 +14,7 @@ use infino_table::{Fusion, Hit, RowFilter, Table, TableError};
 use infino_vector::SearchParams;
 
 use crate::index_spec::KEYWORD;
+use crate::rerank::{Rerank, Reranker};
 use crate::trace::{span, traced};
 use crate::{Error, Predicate, Supertable, TextMode};
 
@@ -67,6 +68,16 @@ impl Question {
             Self::Tokens { .. } | Self::Exact { .. } => None,
         }
     }
+
+    /// The text that is searched for.
+    fn text(&self) -> &str {
+        match self {
+            Self::Bm25 { query, .. } | Self::Hybrid { query, .. } => query,
+            Self::Tokens { tokens, .. } => tokens,
+            Self::Exact { value, .. } => value,
+            Self::Vector { .. } => "",
+        }
+    }
 }
 
 /// How a vector question is answered.
@@ -94,12 +105,14 @@ pub struct Search {
     columns: Vec<String>,
     filter: Option<Predicate>,
     options: VectorOptions,
+    rerank: Option<Rerank>,
 }
 
 impl Search {
     pub(crate) fn new(table: Supertable, question: Question, k: usize, columns: &[&str]) -> Self {
         let columns = columns.iter().map(|&column| column.to_owned()).collect();
-        Self { table, question, k, columns, filter: None, options: VectorOptions::default() }
+        let options = VectorOptions::default();
+        Self { table, question, k, columns, filter: None, options, rerank: None }
     }
 
     /// Ranks only rows that `predicate` holds for: min(k, such rows) rows come back.
@@ -142,23 +155,24 @@ impl Search {
         self
     }
 
+    /// Has the best `depth` rows of a text or hybrid search, or `k` if that is more, scored anew by `reranker`, and gives
+    /// the best `k` by its scores.
+    pub fn rerank(mut self, reranker: Arc<dyn Reranker>, depth: usize) -> Self {
+        self.rerank = Some(Rerank { by: reranker, depth });
+        self
+    }
+
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
-        let snapshot = self.table.pin().await?;
-        let filter =
-            self.filter.map(|predicate| self.table.filter(&snapshot, predicate)).transpose()?;
-        let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
-        let table = self.table.table();
-        let batch = answer(
-            table,
-            &snapshot,
-            &self.question,
-            self.k,
-            self.options,
-            &columns,
-            filter.as_ref(),
-        )
-        .await?;
-        Ok(vec![batch])
+        let Self { table, question, k, columns, filter, options, rerank } = self;
+        let snapshot = table.pin().await?;
+        let filter = filter.map(|predicate| table.filter(&snapshot, predicate)).transpose()?;
+        let columns = columns.iter().map(String::as_str).collect::<Vec<_>>();
+        let (table, value) = (table.table(), question.value_name());
+        // Before any work: a misspelt column must not cost a search.
+        rows::result_schema(&snapshot, value, &columns)?;
+        let ask = Ask { question, k, options, filter, rerank };
+        let hits = ask.find(table, &snapshot).await?;
+        Ok(vec![rows::fetch(table, &snapshot, &hits, value, &columns).await?])
     }
 }
 
@@ -178,66 +192,81 @@ impl IntoFuture for Search {
     }
 }
 
-/// Finds the rows that answer `question` on `snapshot` and fetches `columns` of them.
-pub(crate) async fn answer(
-    table: &Table,
-    snapshot: &Arc<Snapshot>,
-    question: &Question,
-    k: usize,
-    options: VectorOptions,
-    columns: &[&str],
-    filter: Option<&Arc<dyn RowFilter>>,
-) -> Result<RecordBatch, Error> {
-    // Before any work: a misspelt column must not cost a search.
-    rows::result_schema(snapshot, question.value_name(), columns)?;
-    let hits = find(table, snapshot, question, k, options, filter).await?;
-    Ok(rows::fetch(table, snapshot, &hits, question.value_name(), columns).await?)
+/// All that a search asks.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    pub(crate) question: Question,
+    pub(crate) k: usize,
+    pub(crate) options: VectorOptions,
+    pub(crate) filter: Option<Arc<dyn RowFilter>>,
+    pub(crate) rerank: Option<Rerank>,
 }
 
-pub(crate) async fn find(
-    table: &Table,
-    snapshot: &Arc<Snapshot>,
-    question: &Question,
-    k: usize,
-    options: VectorOptions,
-    filter: Option<&Arc<dyn RowFilter>>,
-) -> Result<Vec<Hit>, Error> {
-    let params = |k| SearchParams {
-        k,
-        exact: options.exact,
-        nprobe: options.nprobe,
-        target_recall: options.target_recall,
-        ..SearchParams::default()
-    };
-    Ok(match question {
-        Question::Bm25 { column, query, mode } => {
-            text::index(snapshot, column)?;
-            text::search(table, snapshot, &mode.query(column, query)?, k, filter).await?
+impl Ask {
+    /// The rows of `snapshot` that answer, best first.
+    ///
+    /// # Errors
+    /// `Invalid` if a column or a value does not fit, or vectors are to be reranked; what reading fails with.
+    pub(crate) async fn find(
+        &self,
+        table: &Table,
+        snapshot: &Arc<Snapshot>,
+    ) -> Result<Vec<Hit>, Error> {
+        let Some(rerank) = &self.rerank else { return self.first(table, snapshot, self.k).await };
+        if self.question.value_name() != Some("score") {
+            return Err(Error::invalid("only a text or a hybrid search can be reranked"));
         }
-        Question::Vector { column, vector } => {
-            vector::search(table, snapshot, column, vector, &params(k), filter).await?
-        }
-        Question::Hybrid { text_column, query, mode, vector_column, vector, fusion } => {
-            text::index(snapshot, text_column)?;
-            let query = mode.query(text_column, query)?;
-            hybrid::search(table, snapshot, &query, vector_column, vector, k, *fusion, filter)
-                .await?
-        }
-        Question::Tokens { column, tokens } => {
-            text::index(snapshot, column)?;
-            matching::search(
-                table,
-                snapshot,
-                &Query::matching(column, tokens, Operator::And),
-                k,
-                filter,
-            )
-            .await?
-        }
-        Question::Exact { column, value } => {
-            exact(table, snapshot, column, value, k, filter).await?
-        }
-    })
+        let columns = rerank.by.columns();
+        let columns = columns.iter().map(String::as_str).collect::<Vec<_>>();
+        rows::result_schema(snapshot, Some("score"), &columns)?;
+        let mut hits = self.first(table, snapshot, self.k.max(rerank.depth)).await?;
+        let shown = rows::fetch(table, snapshot, &hits, Some("score"), &columns).await?;
+        let scores = rerank.scores(self.question.text(), &shown).await?;
+        hits.iter_mut().zip(scores).for_each(|(hit, score)| hit.value = score);
+        hits.sort_unstable_by(|a, b| b.value.total_cmp(&a.value).then(a.row.cmp(&b.row)));
+        hits.truncate(self.k);
+        Ok(hits)
+    }
+
+    /// The best `k` by the search alone.
+    async fn first(
+        &self,
+        table: &Table,
+        snapshot: &Arc<Snapshot>,
+        k: usize,
+    ) -> Result<Vec<Hit>, Error> {
+        let (filter, options) = (self.filter.as_ref(), &self.options);
+        Ok(match &self.question {
+            Question::Bm25 { column, query, mode } => {
+                text::index(snapshot, column)?;
+                text::search(table, snapshot, &mode.query(column, query)?, k, filter).await?
+            }
+            Question::Vector { column, vector } => {
+                let params = SearchParams {
+                    k,
+                    exact: options.exact,
+                    nprobe: options.nprobe,
+                    target_recall: options.target_recall,
+                    ..SearchParams::default()
+                };
+                vector::search(table, snapshot, column, vector, &params, filter).await?
+            }
+            Question::Hybrid { text_column, query, mode, vector_column, vector, fusion } => {
+                text::index(snapshot, text_column)?;
+                let query = mode.query(text_column, query)?;
+                hybrid::search(table, snapshot, &query, vector_column, vector, k, *fusion, filter)
+                    .await?
+            }
+            Question::Tokens { column, tokens } => {
+                text::index(snapshot, column)?;
+                let query = Query::matching(column, tokens, Operator::And);
+                matching::search(table, snapshot, &query, k, filter).await?
+            }
+            Question::Exact { column, value } => {
+                exact(table, snapshot, column, value, k, filter).await?
+            }
+        })
+    }
 }
 
 /// Rows whose `column` equals `value`: the index bounds them, the column itself decides, since a term may stand for more

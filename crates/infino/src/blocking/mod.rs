@@ -172,6 +172,20 @@ impl Connection {
         self.driver.run(async move { inner.drop_table(&name).await })
     }
 
+    /// [`crate::Connection::register_reranker`].
+    pub fn register_reranker(&self, name: &str, reranker: Arc<dyn crate::Reranker>) {
+        self.inner.register_reranker(name, reranker);
+    }
+
+    /// [`crate::Connection::rename_table`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn rename_table(&self, from: &str, to: &str) -> Result<(), Error> {
+        let (inner, from, to) = (self.inner.clone(), from.to_owned(), to.to_owned());
+        self.driver.run(async move { inner.rename_table(&from, &to).await })
+    }
+
     /// [`crate::Connection::verify_table`].
     ///
     /// # Errors
@@ -395,6 +409,11 @@ impl Search {
     /// [`crate::Search::fusion`].
     pub fn fusion(self, fusion: Fusion) -> Self {
         Self { inner: self.inner.fusion(fusion), ..self }
+    }
+
+    /// [`crate::Search::rerank`].
+    pub fn rerank(self, reranker: Arc<dyn crate::Reranker>, depth: usize) -> Self {
+        Self { inner: self.inner.rerank(reranker, depth), ..self }
     }
 
     /// Runs the search.

@@ -68,6 +68,12 @@ impl Error {
         matches!(source, Some(TableError::Wal(WalError::Unknown(_))))
     }
 
+    /// The same, about a place in a statement.
+    pub(crate) fn at(mut self, line: u64, column: u64) -> Self {
+        self.message = format!("{} (line {line}, column {column})", self.message);
+        self
+    }
+
     fn from_source(
         kind: ErrorKind,
         retryable: bool,
@@ -139,13 +145,17 @@ impl From<DataFusionError> for Error {
             DataFusionError::ParquetError(_) => ErrorKind::Corrupt,
             _ => ErrorKind::Internal,
         };
-        let message = match &error {
+        let message = match error.find_root() {
             DataFusionError::SQL(parser, _)
                 if matches!(parser.as_ref(), ParserError::RecursionLimitExceeded) =>
             {
                 "SQL: parentheses or operators nest too deep; 50 levels are the limit".to_owned()
             }
-            error => error.strip_backtrace(),
+            DataFusionError::ResourcesExhausted(problem) => format!(
+                "the statement needs more memory than statements may use together; raise `sql_memory_bytes` or ask for \
+                 less of it at once: {problem}"
+            ),
+            _ => error.strip_backtrace(),
         };
         Self { kind, message, retryable: false, source: Some(Box::new(error)) }
     }

@@ -11,7 +11,6 @@ use arrow::array::RecordBatch;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::{Constraint, ScalarValue};
-use datafusion::dataframe::DataFrame;
 use datafusion::logical_expr::{CreateMemoryTable, DdlStatement, DropTable, LogicalPlan};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
@@ -53,7 +52,7 @@ pub(super) async fn create_table(
     }
     let schema = plain(&annotate::stripped(table.input.schema().as_arrow()));
     let key = key.iter().map(String::as_str).collect::<Vec<_>>();
-    let index = indexes(&schema, &options)?.key(&key);
+    let index = indexes("CREATE TABLE", &schema, &options, str::to_owned)?.key(&key);
     if matches!(table.input.as_ref(), LogicalPlan::EmptyRelation(_)) && !table.or_replace {
         connection.create_table(&name, schema, index).await?;
         return Ok(Outcome::nothing());
@@ -63,7 +62,7 @@ pub(super) async fn create_table(
     let filled = async {
         let mut writer = made.writer()?;
         let mut count = 0;
-        let mut rows = DataFrame::new(state, table.input.as_ref().clone()).execute_stream().await?;
+        let mut rows = statement::stream(&state, &table.input).await?;
         while let Some(batch) = rows.try_next().await? {
             count += batch.num_rows() as u64;
             writer.append(&fitted(&schema, &batch)?).await?;
@@ -112,7 +111,10 @@ pub(super) async fn drop_table(
     connection: &Connection,
     drop: &DropTable,
 ) -> Result<Outcome, Error> {
-    match connection.drop_table(statement::table_name(&drop.name)?).await {
+    let names = connection.names().await?;
+    let written = statement::table_name(&drop.name)?;
+    let name = session::named(&names, written).map_or(written, |(name, _)| name);
+    match connection.drop_table(name).await {
         Err(error) if error.kind() == ErrorKind::NotFound && drop.if_exists => {}
         other => other?,
     }
@@ -120,7 +122,7 @@ pub(super) async fn drop_table(
 }
 
 /// The schema with plain strings, which every reader of Arrow knows, where the planner prefers views.
-fn plain(schema: &Schema) -> SchemaRef {
+pub(super) fn plain(schema: &Schema) -> SchemaRef {
     let fields = schema.fields().iter().filter(|field| field.name() != "_id").map(|field| {
         let data_type = match field.data_type() {
             DataType::Utf8View => DataType::Utf8,
@@ -141,7 +143,18 @@ pub(super) fn fitted(schema: &SchemaRef, batch: &RecordBatch) -> Result<RecordBa
     Ok(RecordBatch::try_new(schema.clone(), columns.collect::<Result<Vec<_>, Error>>()?)?)
 }
 
-fn indexes(schema: &Schema, options: &[SqlOption]) -> Result<IndexSpec, Error> {
+/// The indexes that options name; `meant` says which column a name in them means.
+pub(super) fn indexes(
+    statement: &str,
+    schema: &Schema,
+    options: &[SqlOption],
+    meant: impl Fn(&str) -> String,
+) -> Result<IndexSpec, Error> {
+    let unknown = |option: &str| {
+        Error::invalid(format!(
+            "{statement}: unknown option {option}; it takes fts, keyword, vector"
+        ))
+    };
     let mut index = IndexSpec::new();
     for option in options {
         let SqlOption::KeyValue { key, value } = option else {
@@ -153,7 +166,7 @@ fn indexes(schema: &Schema, options: &[SqlOption]) -> Result<IndexSpec, Error> {
         };
         for item in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
             let mut parts = item.split(':').map(str::trim);
-            let column = parts.next().unwrap_or_default();
+            let column = &meant(parts.next().unwrap_or_default());
             index = match key.value.to_lowercase().as_str() {
                 "fts" => match parts.next() {
                     None => index.fts(column),
@@ -169,10 +182,6 @@ fn indexes(schema: &Schema, options: &[SqlOption]) -> Result<IndexSpec, Error> {
         }
     }
     Ok(index)
-}
-
-fn unknown(option: &str) -> Error {
-    Error::invalid(format!("CREATE TABLE: unknown option {option}; it takes fts, keyword, vector"))
 }
 
 /// `column[:metric[:recall]]`.

@@ -1,4 +1,4 @@
-//! `INSERT`, `UPDATE` and `DELETE`.
+//! `INSERT`, `UPDATE` and `DELETE`; `MERGE` begins here and goes on in [`super::merge`].
 //!
 //! Each is one commit. What is changed is decided on one snapshot; if another writer changed the same rows meanwhile, the
 //! statement is planned and run again on the newest.
@@ -12,7 +12,6 @@ use async_trait::async_trait;
 use datafusion::catalog::default_table_source::source_as_provider;
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNode;
-use datafusion::dataframe::DataFrame;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::dml::InsertOp;
 use datafusion::logical_expr::{
@@ -20,7 +19,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
-    AssignmentTarget, Ident, ObjectName, Statement as SqlStatement,
+    AssignmentTarget, Ident, MergeAction, ObjectName, Statement as SqlStatement, TableFactor,
 };
 use futures::TryStreamExt;
 use infino_format::summary::SuperfileSummary;
@@ -29,6 +28,7 @@ use infino_superfile::Superfile;
 use infino_table::{RowFilter, TableError};
 
 use super::ddl::fitted;
+use super::merge;
 use super::provider::PinnedTable;
 use super::session;
 use super::statement::{self, Outcome};
@@ -61,17 +61,19 @@ async fn run_once(
     let state = session::statement_state(connection, sql, &mut parsed).await?;
     name_columns(&state, &mut parsed).await?;
     let plan = statement::plan(&state, parsed, params).await?;
-    let LogicalPlan::Dml(DmlStatement { target, op, input, .. }) = plan else {
-        return Err(Error::invalid("only INSERT, UPDATE and DELETE change rows"));
+    let LogicalPlan::Dml(change) = plan else {
+        return Err(Error::invalid("only INSERT, UPDATE, DELETE and MERGE change rows"));
     };
-    let provider = source_as_provider(&target)?;
+    let provider = source_as_provider(&change.target)?;
     let table = provider
         .downcast_ref::<PinnedTable>()
         .ok_or_else(|| Error::invalid("only tables of this connection can be changed"))?;
+    let DmlStatement { op, input, .. } = &change;
     match op {
-        WriteOp::Insert(InsertOp::Append) => insert(table, state, &input).await,
-        WriteOp::Delete => delete(table, state, input.as_ref()).await,
-        WriteOp::Update => update(table, state, input.as_ref()).await,
+        WriteOp::Insert(InsertOp::Append) => insert(table, state, input).await,
+        WriteOp::Delete => delete(table, state, input).await,
+        WriteOp::Update => update(table, state, input).await,
+        WriteOp::MergeInto(_) => merge::run(table, state, change).await,
         other => Err(Error::invalid(format!("{} is not supported", other.name()))),
     }
 }
@@ -85,8 +87,16 @@ async fn name_columns(state: &SessionState, parsed: &mut Statement) -> Result<()
             part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case("_id"))
         })
     };
-    let insert = match inner.as_mut() {
-        SqlStatement::Insert(insert) => insert,
+    let (target, columns) = match inner.as_mut() {
+        SqlStatement::Insert(insert) => (insert.table.to_string(), vec![&mut insert.columns]),
+        SqlStatement::Merge(merge) => {
+            let TableFactor::Table { name, .. } = &merge.table else { return Ok(()) };
+            let columns = merge.clauses.iter_mut().filter_map(|clause| match &mut clause.action {
+                MergeAction::Insert(insert) => Some(&mut insert.columns),
+                _ => None,
+            });
+            (name.to_string(), columns.collect())
+        }
         SqlStatement::Update(update) => {
             let sets_id = update.assignments.iter().any(|assignment| match &assignment.target {
                 AssignmentTarget::ColumnName(name) => is_id(name),
@@ -99,13 +109,13 @@ async fn name_columns(state: &SessionState, parsed: &mut Statement) -> Result<()
         }
         _ => return Ok(()),
     };
-    if insert.columns.iter().any(is_id) {
+    if columns.iter().any(|columns| columns.iter().any(is_id)) {
         return Err(Error::invalid("INSERT: a row is given its _id; leave it out"));
     }
-    if !insert.columns.is_empty() {
+    if columns.iter().all(|columns| !columns.is_empty()) {
         return Ok(());
     }
-    let target = insert.table.to_string().replace('"', "");
+    let target = target.replace('"', "");
     for reference in references {
         let named = |name: &str| name.eq_ignore_ascii_case(&target);
         if !named(&reference.to_string()) && !named(reference.table()) {
@@ -115,13 +125,11 @@ async fn name_columns(state: &SessionState, parsed: &mut Statement) -> Result<()
         let Some(table) = schema.table(reference.table()).await? else { continue };
         let named = |name: &String| ObjectName::from(vec![Ident::with_quote('"', name)]);
         let schema = table.schema();
-        insert.columns = schema
-            .fields()
-            .iter()
-            .map(|field| field.name())
-            .filter(|name| *name != "_id")
-            .map(named)
-            .collect();
+        let names = schema.fields().iter().map(|field| field.name());
+        let names = names.filter(|name| *name != "_id").map(named).collect::<Vec<_>>();
+        for columns in columns.into_iter().filter(|columns| columns.is_empty()) {
+            columns.clone_from(&names);
+        }
         return Ok(());
     }
     Ok(())
@@ -135,7 +143,7 @@ async fn insert(
     let schema = infino_superfile::arrow_schema(&table.snapshot.schema)?;
     let mut writer = table.table.writer();
     let mut count = 0;
-    let mut rows = DataFrame::new(state, input.clone()).execute_stream().await?;
+    let mut rows = statement::stream(&state, input).await?;
     while let Some(batch) = rows.try_next().await? {
         count += batch.num_rows() as u64;
         writer.append(&fitted(&schema, &batch)?).await?;
@@ -190,15 +198,8 @@ async fn update(
 ) -> Result<Outcome, Error> {
     // The plan gives every column of every row that is to change, `_id` among them.
     let rows = collected(state, input.clone()).await?;
-    let id = rows
-        .column_by_name("_id")
-        .cloned()
-        .ok_or_else(|| Error::invalid("UPDATE: the rows to change are not known by their _id"))?;
-    let order =
-        lexsort_to_indices(&[arrow::compute::SortColumn { values: id, options: None }], None)?;
-    let rows = take_record_batch(&rows, &order)?;
-    let ids = Ids::of(&rows);
-    if ids.0.len() != rows.num_rows() {
+    let (rows, ids) = by_id(&rows)?;
+    if ids.len() != rows.num_rows() {
         return Err(Error::invalid(
             "UPDATE: a row of the table meets several rows of FROM; make them one with DISTINCT or an aggregate",
         ));
@@ -209,8 +210,21 @@ async fn update(
     Ok(Outcome::count(stats.tombstoned))
 }
 
+/// The rows in the order of their ids, and those.
+pub(super) fn by_id(rows: &RecordBatch) -> Result<(RecordBatch, Ids), Error> {
+    let id = rows
+        .column_by_name("_id")
+        .cloned()
+        .ok_or_else(|| Error::invalid("the rows to change are not known by their _id"))?;
+    let order =
+        lexsort_to_indices(&[arrow::compute::SortColumn { values: id, options: None }], None)?;
+    let rows = take_record_batch(rows, &order)?;
+    let ids = Ids::of(&rows);
+    Ok((rows, ids))
+}
+
 async fn collected(state: SessionState, plan: LogicalPlan) -> Result<RecordBatch, Error> {
-    let rows = DataFrame::new(state, plan).execute_stream().await?;
+    let rows = statement::stream(&state, &plan).await?;
     let schema = rows.schema();
     let batches: Vec<RecordBatch> = rows.try_collect().await?;
     Ok(concat_batches(&schema, &batches)?)
@@ -254,13 +268,29 @@ pub(crate) fn count_of(answer: &[RecordBatch]) -> Result<u64, Error> {
 
 /// Rows by their ids, ascending and each once.
 #[derive(Debug)]
-struct Ids(Vec<RowId>);
+pub(super) struct Ids(Vec<RowId>);
 
 impl Ids {
-    fn of(rows: &RecordBatch) -> Self {
+    pub(super) fn of(rows: &RecordBatch) -> Self {
         let column = rows.column_by_name("_id").expect("asked for by name");
         let ids = column.as_primitive::<Decimal128Type>();
         let mut ids: Vec<_> = ids.values().iter().map(|&id| RowId(id as u128)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        Self(ids)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// These and those of `other`, each once.
+    pub(super) fn union(&self, other: &Self) -> Self {
+        let mut ids = [self.0.as_slice(), &other.0].concat();
         ids.sort_unstable();
         ids.dedup();
         Self(ids)

@@ -1,5 +1,6 @@
 //! A pinned table as a relation of rows.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -25,6 +26,7 @@ use super::answer::Answer;
 use super::filter::PredicateFilter;
 use super::source::{Chosen, Files, Named, Readers, SuperfileSource, external};
 use super::statistics::{self, SummaryStatistics};
+use crate::rerank::{Reranker, Rerankers};
 use crate::{Error, Predicate};
 
 /// One snapshot of a table: `_id` and the user's columns.
@@ -33,6 +35,7 @@ pub(crate) struct PinnedTable {
     pub(crate) table: Table,
     pub(crate) snapshot: Arc<Snapshot>,
     schema: SchemaRef,
+    columns: Arc<BTreeSet<String>>,
     /// Binds the predicates that indexes answer.
     state: Arc<SessionState>,
     /// Whether a scan is to read the newest version in place of this.
@@ -46,7 +49,29 @@ impl PinnedTable {
         state: Arc<SessionState>,
     ) -> Result<Self> {
         let schema = annotate::file_schema(&snapshot.schema).map_err(external)?;
-        Ok(Self { table, snapshot, schema, state, lives: false })
+        let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
+        Ok(Self { table, snapshot, schema, columns: Arc::new(columns), state, lives: false })
+    }
+
+    /// The reranker that the connection knows by this name.
+    pub(super) fn reranker(&self, name: &str) -> std::result::Result<Arc<dyn Reranker>, Error> {
+        let known = self.state.config().get_extension::<Rerankers>();
+        known.unwrap_or_default().get(name)
+    }
+
+    /// The names of its columns, `_id` among them.
+    pub(super) fn column_names(&self) -> &BTreeSet<String> {
+        &self.columns
+    }
+
+    /// The names of its columns in their order, for an error that helps.
+    pub(super) fn column_list(&self) -> String {
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The same, but for the newest version, whichever that is when it is read.
@@ -129,11 +154,9 @@ impl TableProvider for PinnedTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(statistics::of_files(
-            &self.snapshot.schema,
-            &self.schema,
-            self.snapshot.entries.iter(),
-        ))
+        let entries = self.snapshot.entries.iter().cloned().collect::<Vec<_>>();
+        let every = 0..self.schema.fields().len();
+        Some(statistics::of_files(&self.snapshot.schema, &self.schema, &entries, every))
     }
 
     async fn scan(
@@ -152,8 +175,10 @@ impl TableProvider for PinnedTable {
             .with_table_parquet_options(session.default_table_options().parquet)
             .with_parquet_file_reader_factory(Arc::new(Readers));
         let chosen = self.chosen(filters)?;
+        let every = 0..self.schema.fields().len();
+        let shown = projection.map_or(every.collect(), Vec::clone);
         let mut statistics =
-            statistics::of_files(&self.snapshot.schema, &self.schema, entries.iter());
+            statistics::of_files(&self.snapshot.schema, &self.schema, &entries, shown);
         if chosen.exact.is_some() {
             statistics = statistics.to_inexact();
         }

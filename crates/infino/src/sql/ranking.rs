@@ -9,7 +9,6 @@ use std::sync::Arc;
 use datafusion::catalog::default_table_source::{provider_as_source, source_as_provider};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
@@ -19,26 +18,25 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use infino_table::{RowFilter, query};
 
 use super::expressions::{DISTANCE, MATCH_SCORE, literal_mode, literal_text, literal_vector};
-use super::filter::PredicateFilter;
 use super::provider::PinnedTable;
 use super::registered::LiveTable;
 use super::search_exec::{SearchRelation, SearchSpec};
 use super::source::external;
-use crate::search::{Question, VectorOptions};
+use crate::search::{Ask, Question, VectorOptions};
 
 /// The column that a search adds to the table's own. No name of a user begins so.
 const VALUE: &str = "inf.value";
 
+/// What the rule is called.
+pub(super) const NAME: &str = "rank_by_index";
+
 /// Puts a search where a table is scanned to be ranked.
 #[derive(Debug)]
-pub(super) struct RankByIndex {
-    /// Binds the predicates that the search applies before it ranks.
-    pub(super) state: SessionState,
-}
+pub(super) struct RankByIndex;
 
 impl OptimizerRule for RankByIndex {
     fn name(&self) -> &str {
-        "rank_by_index"
+        NAME
     }
 
     fn apply_order(&self) -> Option<ApplyOrder> {
@@ -118,19 +116,13 @@ impl RankByIndex {
             None => None,
             Some(filter) if filter.is_volatile() || has_subquery(&filter) => return Ok(None),
             Some(filter) => {
-                let filter =
-                    PredicateFilter::new(&self.state, &chain.table.snapshot, &filter.into())
-                        .map_err(external)?;
+                let filter = chain.table.filter(&filter.into()).map_err(external)?;
                 Some(Arc::new(filter) as Arc<dyn RowFilter>)
             }
         };
-        let spec = SearchSpec {
-            table: chain.table.clone(),
-            question,
-            k,
-            options: VectorOptions::default(),
-            filter,
-        };
+        let options = VectorOptions::default();
+        let ask = Ask { question, k, options, filter, rerank: None };
+        let spec = SearchSpec { table: chain.table.clone(), ask };
         chain.rebuilt(plan, target, spec).map(Some)
     }
 }
@@ -223,7 +215,7 @@ impl<'a> Chain<'a> {
 
     /// `top` and the steps below it over the search, with its value in the place of `target`.
     fn rebuilt(&self, top: &LogicalPlan, target: &Expr, spec: SearchSpec) -> Result<LogicalPlan> {
-        let every = spec.k == usize::MAX;
+        let every = spec.ask.k == usize::MAX;
         let relation = SearchRelation::ranking(spec, VALUE);
         let width = self.scan.source.schema().fields().len();
         let mut projection: Vec<usize> = match &self.scan.projection {
@@ -311,11 +303,11 @@ fn is_call(expr: &Expr, function: &str) -> bool {
     matches!(expr, Expr::ScalarFunction(call) if call.func.name() == function)
 }
 
-fn names(expr: &Expr, function: &str) -> bool {
+pub(super) fn names(expr: &Expr, function: &str) -> bool {
     expr.exists(|expr| Ok(is_call(expr, function))).unwrap_or(true)
 }
 
-fn has_subquery(expr: &Expr) -> bool {
+pub(super) fn has_subquery(expr: &Expr) -> bool {
     let is = |expr: &Expr| {
         matches!(expr, Expr::InSubquery(_) | Expr::ScalarSubquery(_) | Expr::Exists(_))
     };

@@ -88,8 +88,8 @@ pub(crate) async fn register(
 ) -> Result<(), Error> {
     let state = connection.inner.state.clone();
     let mut searched = std::collections::HashMap::new();
-    let names = connection.table_names().await?;
-    for name in &names {
+    let names = connection.names().await?;
+    for name in names.keys() {
         let table = connection.open_table(name).await?.table().clone();
         let live = LiveTable::new(table, state.clone())?;
         searched.insert(name.clone(), Ok(Arc::new(live.seen()?)));
@@ -98,9 +98,8 @@ pub(crate) async fn register(
     for function in expressions::functions() {
         context.register_udf(function.as_ref().clone());
     }
-    let bare = state.as_ref().clone();
-    context.add_analyzer_rule(Arc::new(ResolveSearch { state: bare.clone() }));
-    context.add_optimizer_rule(Arc::new(RankByIndex { state: bare }));
+    context.add_analyzer_rule(Arc::new(ResolveSearch));
+    context.add_optimizer_rule(Arc::new(RankByIndex));
     context.register_relation_planner(Arc::new(SearchPlanner { tables: searched, names }))?;
     Ok(())
 }

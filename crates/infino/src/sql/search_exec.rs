@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
+use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_expr::expressions::Column;
@@ -24,11 +25,11 @@ use datafusion::physical_plan::{
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use infino_manifest::Snapshot;
 use infino_table::query::{rest, rows};
-use infino_table::{Hit, RowFilter, Table};
+use infino_table::{Hit, Table};
 
 use super::provider::PinnedTable;
 use super::source::external;
-use crate::search::{Question, VectorOptions, find};
+use crate::search::{Ask, Question};
 
 /// The column that numbers hits from 1, best first.
 const RANK: &str = "_rank";
@@ -37,10 +38,7 @@ const RANK: &str = "_rank";
 #[derive(Debug, Clone)]
 pub(super) struct SearchSpec {
     pub(super) table: PinnedTable,
-    pub(super) question: Question,
-    pub(super) k: usize,
-    pub(super) options: VectorOptions,
-    pub(super) filter: Option<Arc<dyn RowFilter>>,
+    pub(super) ask: Ask,
 }
 
 /// What a search function gives: `_id`, `score` or `distance` and `_rank` if it ranks, and the columns of the table but
@@ -79,7 +77,7 @@ struct Shape {
 impl SearchRelation {
     /// What a search function gives.
     pub(super) fn new(spec: SearchSpec) -> Self {
-        let value = spec.question.value_name();
+        let value = spec.ask.question.value_name();
         let schema = output_schema(&spec.table, value);
         Self { spec, shape: Shape { value, ranked: value.is_some(), rest: false }, schema }
     }
@@ -87,7 +85,7 @@ impl SearchRelation {
     /// The table's own columns and `value` behind them; rows that do not answer come last, with score 0 or no distance.
     pub(super) fn ranking(spec: SearchSpec, value: &'static str) -> Self {
         let mut fields = spec.table.schema().fields().to_vec();
-        let nullable = spec.question.value_name() == Some("distance");
+        let nullable = spec.ask.question.value_name() == Some("distance");
         fields.push(Arc::new(Field::new(value, DataType::Float32, nullable)));
         let shape = Shape { value: Some(value), ranked: false, rest: true };
         Self { spec, shape, schema: Arc::new(Schema::new(fields)) }
@@ -123,12 +121,17 @@ impl TableProvider for SearchRelation {
                 "the table's columns changed since the statement was planned; register the table again",
             )));
         }
-        // Fewer rows, the same ranking: what is fused must not depend on how much of it is asked for.
-        if let Question::Hybrid { fusion, .. } = &mut spec.question {
-            fusion.depth = fusion.depth.max(spec.k);
+        // Fewer rows, the same ranking: what is fused or reranked must not depend on how much of it is asked for.
+        let ask = &mut spec.ask;
+        if let Some(rerank) = &mut ask.rerank {
+            rerank.depth = rerank.depth.max(ask.k);
+        }
+        let depth = ask.rerank.as_ref().map_or(ask.k, |rerank| rerank.depth);
+        if let Question::Hybrid { fusion, .. } = &mut ask.question {
+            fusion.depth = fusion.depth.max(depth);
         }
         // Hits come best first, so any `limit` of them are the first.
-        spec.k = spec.k.min(limit.unwrap_or(usize::MAX));
+        ask.k = ask.k.min(limit.unwrap_or(usize::MAX));
         Ok(Arc::new(SearchExec::new(spec, self.shape, schema)))
     }
 }
@@ -147,7 +150,7 @@ impl SearchExec {
         let properties = PlanProperties::new(
             EquivalenceProperties::new_with_orderings(
                 schema.clone(),
-                orderings(&spec.question, shape, &schema),
+                orderings(&spec.ask.question, shape, &schema),
             ),
             Partitioning::UnknownPartitioning(1),
             EmissionType::Final,
@@ -173,7 +176,7 @@ fn orderings(question: &Question, shape: Shape, schema: &SchemaRef) -> Vec<Vec<P
 
 impl DisplayAs for SearchExec {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SearchSpec { table, question, k, filter, .. } = &self.spec;
+        let SearchSpec { table, ask: Ask { question, k, filter, rerank, .. } } = &self.spec;
         let (index, columns) = match question {
             Question::Bm25 { column, .. } => ("bm25", column.clone()),
             Question::Vector { column, .. } => ("vector", column.clone()),
@@ -192,6 +195,9 @@ impl DisplayAs for SearchExec {
         write!(f, ", files={files}, version={version}")?;
         if filter.is_some() {
             write!(f, ", filtered before ranking")?;
+        }
+        if let Some(rerank) = rerank {
+            write!(f, ", best {} reranked", rerank.depth)?;
         }
         Ok(())
     }
@@ -232,9 +238,10 @@ impl ExecutionPlan for SearchExec {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn execute(&self, _: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (spec, shape, schema) = (self.spec.clone(), self.shape, self.schema.clone());
-        let rows = stream::once(run(spec, shape, schema)).try_flatten();
+        let held = MemoryConsumer::new("SearchExec").register(context.memory_pool());
+        let rows = stream::once(run(spec, shape, schema, held)).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), rows)))
     }
 }
@@ -246,16 +253,18 @@ async fn run(
     spec: SearchSpec,
     shape: Shape,
     schema: SchemaRef,
+    held: MemoryReservation,
 ) -> Result<impl Stream<Item = Result<RecordBatch>>> {
-    let SearchSpec { table: PinnedTable { table, snapshot, .. }, question, k, options, filter } =
-        spec;
-    let filter = filter.as_ref();
-    let mut hits =
-        find(&table, &snapshot, &question, k, options, filter).await.map_err(external)?;
+    let SearchSpec { table: PinnedTable { table, snapshot, .. }, ask } = spec;
+    let hits_max = usize::try_from(snapshot.entries.rows()).unwrap_or(usize::MAX).min(ask.k);
+    held.try_grow(hits_max.saturating_mul(size_of::<Hit>()))?;
+    let mut hits = ask.find(&table, &snapshot).await.map_err(external)?;
+    let Ask { question, k, filter, .. } = ask;
     if shape.rest && hits.len() < k {
         // No vector is no distance, no word is no score.
         let value = if question.value_name() == Some("distance") { f32::NAN } else { 0.0 };
-        let rest = rest::search(&table, &snapshot, &hits, value, k - hits.len(), filter).await;
+        let rest =
+            rest::search(&table, &snapshot, &hits, value, k - hits.len(), filter.as_ref()).await;
         hits.extend(rest.map_err(external)?);
     }
     let starts = (0..hits.len()).step_by(BATCH_ROWS);
@@ -265,6 +274,8 @@ async fn run(
     Ok(stream::iter(starts).then(move |start| {
         let (table, snapshot, hits) = (table.clone(), snapshot.clone(), hits.clone());
         let schema = schema.clone();
+        // Until the last row is fetched the hits are held.
+        let _ = &held;
         async move {
             let batch = &hits[start..hits.len().min(start + BATCH_ROWS)];
             fetch(&table, &snapshot, batch, start, shape, schema).await

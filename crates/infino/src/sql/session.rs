@@ -17,6 +17,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder};
 use datafusion::logical_expr::TableType;
+use datafusion::optimizer::Optimizer;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use futures::stream::BoxStream;
@@ -34,40 +35,49 @@ use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
+use crate::rerank::Rerankers;
 use crate::trace::{span, traced};
 use crate::{Connection, Error};
 
 pub(super) const CATALOG: &str = "infino";
 pub(super) const SCHEMA: &str = "public";
 
-/// The state that every statement starts from: functions, settings, memory.
+/// The part of the memory for statements that one sort sets aside for merging.
+const SORT_MERGE_SHARE: usize = 32;
+
+/// The state that every statement starts from: functions, rules, settings, memory.
 pub(crate) fn base_state(
     memory_bytes: usize,
     budget: &Budget,
     row_sets: RowSets,
+    rerankers: Rerankers,
 ) -> Result<SessionState, Error> {
-    let config = SessionConfig::new()
+    let mut config = SessionConfig::new()
         .with_extension(Arc::new(row_sets))
+        .with_extension(Arc::new(rerankers))
         .with_default_catalog_and_schema(CATALOG, SCHEMA)
         .with_create_default_catalog_and_schema(false)
         .with_information_schema(true);
+    // What a sort sets aside for merging what it spilled, each partition by itself: a part of what there is.
+    let merging = &mut config.options_mut().execution.sort_spill_reservation_bytes;
+    *merging = (*merging).min(memory_bytes / SORT_MERGE_SHARE);
     let pool = BudgetPool::new(memory_bytes, budget);
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool));
-    let builder =
-        SessionStateBuilder::new().with_config(config).with_runtime_env(Arc::new(runtime.build()?));
-    let mut state = builder.with_default_features().build();
+    let mut rules = Optimizer::new().rules;
+    // Before common expressions are pulled apart, after filters and limits have come down.
+    let at = rules.iter().position(|rule| rule.name() == "common_sub_expression_eliminate");
+    rules.insert(at.unwrap_or(rules.len()), Arc::new(RankByIndex));
+    let mut state = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::new(runtime.build()?))
+        .with_default_features()
+        .with_optimizer_rules(rules)
+        .build();
+    state.add_analyzer_rule(Arc::new(ResolveSearch));
     for function in expressions::functions() {
         state.register_udf(function)?;
     }
-    let resolve = ResolveSearch { state: state.clone() };
-    let mut rules = state.optimizers().to_vec();
-    // Before common expressions are pulled apart, after filters and limits have come down.
-    let at = rules.iter().position(|rule| rule.name() == "common_sub_expression_eliminate");
-    rules.insert(at.unwrap_or(rules.len()), Arc::new(RankByIndex { state: state.clone() }));
-    Ok(SessionStateBuilder::new_from_existing(state)
-        .with_analyzer_rule(Arc::new(resolve))
-        .with_optimizer_rules(rules)
-        .build())
+    Ok(state)
 }
 
 /// A SQL statement that runs when it is awaited.
@@ -183,19 +193,16 @@ pub(super) async fn statement_state(
     let tables = Arc::new(Tables::of(connection, sql).await?);
     let searched = tables.named_in(sql).await;
     let known = searched.values().filter_map(|table| table.as_ref().ok());
-    let columns = known.flat_map(|table| table.schema().fields().to_vec());
-    identifiers::settle(statement, &columns.map(|field| field.name().clone()).collect());
-    let names = tables.folders.keys().cloned().collect();
+    identifiers::settle(statement, known.map(|table| table.column_names()));
+    let names = tables.folders.clone();
     let catalog = MemoryCatalogProvider::new();
     // A new catalog in memory takes any schema.
     let _ = catalog.register_schema(SCHEMA, tables);
     let catalogs = MemoryCatalogProviderList::new();
     let _ = catalogs.register_catalog(CATALOG.to_owned(), Arc::new(catalog));
-    let base = connection.inner.state.as_ref().clone();
-    let mut state = SessionStateBuilder::new_from_existing(base)
-        .with_catalog_list(Arc::new(catalogs))
-        .with_relation_planners(vec![Arc::new(SearchPlanner { tables: searched, names })])
-        .build();
+    let mut state = connection.inner.state.as_ref().clone();
+    state.register_catalog_list(Arc::new(catalogs));
+    state.register_relation_planner(Arc::new(SearchPlanner { tables: searched, names }))?;
     // `now()` is the time at which the statement began.
     state.mark_start_execution();
     Ok(state)
@@ -214,30 +221,40 @@ fn mentions(sql: &str, name: &str) -> bool {
     sql.windows(name.len().max(1)).enumerate().any(is)
 }
 
+/// The table of this name and its folder, or the only one whose name differs in case alone.
+pub(super) fn named<'a>(
+    folders: &'a BTreeMap<String, String>,
+    name: &str,
+) -> Option<(&'a String, &'a String)> {
+    folders.get_key_value(name).or_else(|| {
+        let mut alike = folders.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
+        alike.next().filter(|_| alike.next().is_none())
+    })
+}
+
 /// The tables that one statement may name; each is pinned the first time it is named.
 #[derive(Debug)]
 struct Tables {
     connection: Connection,
-    folders: BTreeMap<String, String>,
+    folders: Arc<BTreeMap<String, String>>,
     pinned: tokio::sync::Mutex<HashMap<String, Arc<PinnedTable>>>,
 }
 
 impl Tables {
     /// The tables there are. Those that `sql` mentions and that this connection has open are pinned in the same round trip.
     async fn of(connection: &Connection, sql: &str) -> Result<Self, Error> {
-        let pins = connection.inner.opened().into_iter().filter(|(name, ..)| mentions(sql, name));
-        let pins = pins.map(|(name, folder, table)| async move {
+        let opened = connection.inner.opened(|name| mentions(sql, name));
+        let pins = opened.into_iter().map(|(name, folder, table)| async move {
             let snapshot = table.pin().await.ok()?;
             Some((name, folder, table, snapshot))
         });
         let (names, pins) = futures::join!(connection.names(), futures::future::join_all(pins));
         let tables =
             Self { connection: connection.clone(), folders: names?, pinned: Default::default() };
-        let state = &connection.inner.state;
         for (name, folder, table, snapshot) in pins.into_iter().flatten() {
             if tables.folders.get(&name) == Some(&folder) {
-                let table = PinnedTable::new(table, snapshot, state.clone())?;
-                tables.pinned.lock().await.insert(name, Arc::new(table));
+                let table = connection.inner.relation(&table, snapshot)?;
+                tables.pinned.lock().await.insert(name, table);
             }
         }
         Ok(tables)
@@ -250,18 +267,13 @@ impl Tables {
         }
         let table = self.connection.open_folder(folder).await?;
         let snapshot = table.pin().await?;
-        let state = self.connection.inner.state.clone();
-        let table = Arc::new(PinnedTable::new(table, snapshot, state)?);
+        let table = self.connection.inner.relation(&table, snapshot)?;
         // Whoever was first decides which version the statement reads.
         Ok(Some(self.pinned.lock().await.entry(name.clone()).or_insert(table).clone()))
     }
 
-    /// The table of this name, or the only one whose name differs in case alone.
     fn find(&self, name: &str) -> Option<(&String, &String)> {
-        self.folders.get_key_value(name).or_else(|| {
-            let mut alike = self.folders.iter().filter(|(own, _)| own.eq_ignore_ascii_case(name));
-            alike.next().filter(|_| alike.next().is_none())
-        })
+        named(&self.folders, name)
     }
 
     /// Every table whose name occurs in `sql`: search functions are planned without waiting, so the tables they name must be

@@ -1,18 +1,20 @@
 //! One statement, from text to rows.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::dataframe::DataFrame;
-use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::error::DataFusionError;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SQLOptions;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::Statement as SqlStatement;
 
-use super::{chains, ddl, dml, session};
+use super::{alter, chains, ddl, dml, session};
 use crate::{Connection, Error};
 
 /// What a statement gives.
@@ -53,7 +55,13 @@ pub(super) async fn run(
             SqlStatement::CreateTable(create) => {
                 return ddl::create_table(connection, sql, create.clone(), params).await;
             }
-            SqlStatement::Insert(_) | SqlStatement::Delete(_) | SqlStatement::Update(_) => {
+            SqlStatement::AlterTable(alter) => {
+                return alter::run(connection, alter.clone()).await;
+            }
+            SqlStatement::Insert(_)
+            | SqlStatement::Delete(_)
+            | SqlStatement::Update(_)
+            | SqlStatement::Merge(_) => {
                 return dml::run(connection, sql, statement, params).await;
             }
             _ => {}
@@ -66,7 +74,37 @@ pub(super) async fn run(
     }
     let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_statements(false);
     allowed.verify_plan(&plan)?;
-    Ok(Outcome::Rows(DataFrame::new(state, plan).execute_stream().await?))
+    let brief = &connection.inner.brief;
+    Ok(Outcome::Rows(match brief.physical(base, &state, &plan).await? {
+        Some(physical) => start(&state, physical)?,
+        None => stream(&state, &plan).await?,
+    }))
+}
+
+/// Optimizes a plan and begins to run it.
+pub(super) async fn stream(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<SendableRecordBatchStream, Error> {
+    start(state, state.create_physical_plan(plan).await?)
+}
+
+fn start(
+    state: &SessionState,
+    plan: Arc<dyn ExecutionPlan>,
+) -> Result<SendableRecordBatchStream, Error> {
+    // A plan holds its functions; a context names them only for plans that come from elsewhere.
+    let context = TaskContext::new(
+        None,
+        state.session_id().to_owned(),
+        state.config().clone(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        HashMap::new(),
+        state.runtime_env().clone(),
+    );
+    Ok(execute_stream(plan, Arc::new(context))?)
 }
 
 fn flatten(statement: &mut Statement) {
@@ -83,10 +121,27 @@ pub(super) async fn plan(
     statement: Statement,
     params: &[ScalarValue],
 ) -> Result<LogicalPlan, Error> {
-    let plan = state.statement_to_plan(statement).await?;
+    let plan = match state.statement_to_plan(statement.clone()).await {
+        Ok(plan) => plan,
+        Err(error) => return Err(placed(state, statement, error).await),
+    };
     match params {
         [] => Ok(plan),
         params => Ok(plan.with_param_values(ParamValues::from(params.to_vec()))?),
+    }
+}
+
+/// An error of planning, with the place in the text that it is about. Places cost memory in every expression, so they are
+/// looked for only now.
+async fn placed(state: &SessionState, statement: Statement, error: DataFusionError) -> Error {
+    let mut state = state.clone();
+    state.config_mut().options_mut().sql_parser.collect_spans = true;
+    let again = state.statement_to_plan(statement).await.err();
+    let span = again.as_ref().and_then(|error| error.diagnostic()?.span);
+    let error = Error::from(error);
+    match span {
+        Some(span) => error.at(span.start.line, span.start.column),
+        None => error,
     }
 }
 

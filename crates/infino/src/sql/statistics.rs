@@ -64,21 +64,22 @@ impl PruningStatistics for SummaryStatistics<'_> {
     }
 }
 
-/// The statistics of all rows of some files: how many, and where no row is dead what their columns lie between.
-pub(super) fn of_files<'a>(
+/// The statistics of all rows of some files: how many, and where no row is dead what the `wanted` columns lie between.
+/// Places of columns count from the row ids, which have no statistics: no statement asks for the least of them.
+pub(super) fn of_files(
     schema: &TableSchema,
     file: &SchemaRef,
-    entries: impl Iterator<Item = &'a Arc<Entry>>,
+    entries: &[Arc<Entry>],
+    wanted: impl IntoIterator<Item = usize>,
 ) -> Statistics {
-    let entries: Vec<_> = entries.collect();
     let mut statistics = Statistics::new_unknown(file);
     let live = entries.iter().map(|entry| entry.live_rows() as usize).sum();
     statistics.num_rows = Precision::Exact(live);
-    // The row ids, in front, have bounds of their own; no statement asks for the least of them.
-    for (at, column) in schema.columns.iter().enumerate() {
-        let data_type = file.field(at + 1).data_type();
-        let found = of_column(column.field_id, data_type, &entries);
-        statistics.column_statistics[at + 1] = found.unwrap_or_else(ColumnStatistics::new_unknown);
+    for at in wanted {
+        if let Some(column) = at.checked_sub(1).and_then(|at| schema.columns.get(at)) {
+            let found = of_column(column.field_id, file.field(at).data_type(), entries);
+            statistics.column_statistics[at] = found.unwrap_or_else(ColumnStatistics::new_unknown);
+        }
     }
     statistics
 }
@@ -87,7 +88,7 @@ pub(super) fn of_files<'a>(
 fn of_column(
     field_id: u32,
     data_type: &DataType,
-    entries: &[&Arc<Entry>],
+    entries: &[Arc<Entry>],
 ) -> Option<ColumnStatistics> {
     let mut merged: Option<ColumnStatistics> = None;
     for entry in entries {

@@ -126,10 +126,7 @@ pub(super) fn dimension(
     if let Some(unknown) = columns.iter().find(|column| schema.field_with_name(column).is_err()) {
         return Err(invalid(
             function,
-            format!(
-                "the table has no column {unknown:?}; its columns are {}",
-                table.column_names()
-            ),
+            format!("the table has no column {unknown:?}; its columns are {}", table.column_list()),
         ));
     }
     let column = match function {

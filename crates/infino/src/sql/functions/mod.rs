@@ -6,18 +6,17 @@
 mod arguments;
 mod node;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
-use datafusion::catalog::TableProvider;
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{
     PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
 };
 use datafusion::logical_expr::sqlparser::ast::TableFactor;
-use datafusion::logical_expr::{Extension, LogicalPlan};
+use datafusion::logical_expr::{Extension, LogicalPlan, UserDefinedLogicalNode};
 
 use super::provider::PinnedTable;
 use super::search_exec::output_schema;
@@ -26,6 +25,12 @@ use crate::Error;
 use arguments::Arguments;
 pub(super) use node::ResolveSearch;
 use node::SearchNode;
+
+/// Whether a node of a plan is a call of a search function.
+pub(super) fn is_search(node: &dyn UserDefinedLogicalNode) -> bool {
+    let any: &dyn std::any::Any = node.as_any();
+    any.is::<SearchNode>()
+}
 
 /// A search function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -72,10 +77,21 @@ impl Function {
     /// The other arguments: name, position behind the table, and what it is.
     fn values(self) -> &'static [(&'static str, Option<usize>, Kind)] {
         match self {
-            Self::Bm25 => {
-                &[("query", Some(2), Kind::Text), ("k", Some(3), Kind::Count), FILTER, MODE]
-            }
-            Self::Prefix => &[("query", Some(2), Kind::Text), ("k", Some(3), Kind::Count), FILTER],
+            Self::Bm25 => &[
+                ("query", Some(2), Kind::Text),
+                ("k", Some(3), Kind::Count),
+                FILTER,
+                MODE,
+                RERANK,
+                DEPTH,
+            ],
+            Self::Prefix => &[
+                ("query", Some(2), Kind::Text),
+                ("k", Some(3), Kind::Count),
+                FILTER,
+                RERANK,
+                DEPTH,
+            ],
             Self::Vector => &[
                 ("query", Some(2), Kind::Vector),
                 ("k", Some(3), Kind::Count),
@@ -95,6 +111,8 @@ impl Function {
                 ("text_weight", None, Kind::Number),
                 ("vector_weight", None, Kind::Number),
                 ("depth", None, Kind::Count),
+                RERANK,
+                DEPTH,
             ],
             Self::Tokens => {
                 &[("tokens", Some(2), Kind::Text), ("limit", Some(3), Kind::Count), FILTER]
@@ -108,6 +126,8 @@ impl Function {
 
 const FILTER: (&str, Option<usize>, Kind) = ("filter", None, Kind::Text);
 const MODE: (&str, Option<usize>, Kind) = ("mode", None, Kind::Text);
+const RERANK: (&str, Option<usize>, Kind) = ("rerank", None, Kind::Text);
+const DEPTH: (&str, Option<usize>, Kind) = ("rerank_depth", None, Kind::Count);
 
 /// What an argument is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,8 +162,8 @@ pub(super) type Searched = std::result::Result<Arc<PinnedTable>, Error>;
 pub(super) struct SearchPlanner {
     /// Every table whose name occurs in the statement.
     pub(super) tables: HashMap<String, Searched>,
-    /// The names of all tables, for an error that helps.
-    pub(super) names: Vec<String>,
+    /// The names of all tables, for an error that helps, and their folders.
+    pub(super) names: Arc<BTreeMap<String, String>>,
 }
 
 impl RelationPlanner for SearchPlanner {
@@ -184,7 +204,7 @@ impl SearchPlanner {
         match self.tables.get(name) {
             Some(Ok(table)) => Ok(table.clone()),
             Some(Err(error)) => Err(external(error.share())),
-            None => Err(external(crate::connection::not_found(name, self.names.iter()))),
+            None => Err(external(crate::connection::not_found(name, self.names.keys()))),
         }
     }
 }
@@ -195,12 +215,4 @@ fn invalid(
     problem: impl std::fmt::Display,
 ) -> datafusion::error::DataFusionError {
     external(Error::invalid(format!("{}: {problem}", function.name())))
-}
-
-impl PinnedTable {
-    /// Names of its columns, for an error that helps.
-    fn column_names(&self) -> String {
-        let schema = self.schema();
-        schema.fields().iter().map(|field| field.name().as_str()).collect::<Vec<_>>().join(", ")
-    }
 }

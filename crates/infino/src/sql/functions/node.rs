@@ -12,7 +12,6 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, DFSchemaRef, ScalarValue, TableReference};
 use datafusion::datasource::provider_as_source;
 use datafusion::error::Result;
-use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     Cast, Expr, Extension, LogicalPlan, LogicalPlanBuilder, UserDefinedLogicalNodeCore,
@@ -24,8 +23,8 @@ use infino_table::{Fusion, RowFilter};
 
 use super::{Function, PinnedTable, invalid};
 use crate::TextMode;
-use crate::search::{Question, VectorOptions};
-use crate::sql::filter::PredicateFilter;
+use crate::rerank::Rerank;
+use crate::search::{Ask, Question, VectorOptions};
 use crate::sql::search_exec::{SearchRelation, SearchSpec};
 use crate::sql::source::external;
 
@@ -113,10 +112,7 @@ impl UserDefinedLogicalNodeCore for SearchNode {
 
 /// Turns calls whose arguments are known into scans.
 #[derive(Debug)]
-pub(in crate::sql) struct ResolveSearch {
-    /// Parses the predicates in `filter` arguments.
-    pub(in crate::sql) state: SessionState,
-}
+pub(in crate::sql) struct ResolveSearch;
 
 impl AnalyzerRule for ResolveSearch {
     fn name(&self) -> &str {
@@ -135,7 +131,7 @@ impl AnalyzerRule for ResolveSearch {
             let Some(call) = any.downcast_ref::<SearchNode>() else {
                 return Ok(Transformed::no(plan));
             };
-            let relation = SearchRelation::new(call.resolve(&simplifier, &self.state)?);
+            let relation = SearchRelation::new(call.resolve(&simplifier)?);
             let name = TableReference::bare(call.function.name());
             let scan =
                 LogicalPlanBuilder::scan(name, provider_as_source(Arc::new(relation)), None)?;
@@ -146,7 +142,7 @@ impl AnalyzerRule for ResolveSearch {
 }
 
 impl SearchNode {
-    fn resolve(&self, simplifier: &ExprSimplifier, state: &SessionState) -> Result<SearchSpec> {
+    fn resolve(&self, simplifier: &ExprSimplifier) -> Result<SearchSpec> {
         let mut given = Given { node: self, simplifier };
         let column = || self.columns[0].clone();
         let question = match self.function {
@@ -192,12 +188,20 @@ impl SearchNode {
         let filter = match given.text("filter")? {
             None => None,
             Some(sql) => {
-                let filter = PredicateFilter::new(state, &self.table.snapshot, &sql.into())
-                    .map_err(external)?;
+                let filter = self.table.filter(&sql.into()).map_err(external)?;
                 Some(Arc::new(filter) as Arc<dyn RowFilter>)
             }
         };
-        Ok(SearchSpec { table: self.table.as_ref().clone(), question, k, options, filter })
+        let rerank = match given.text("rerank")? {
+            None => None,
+            Some(name) => {
+                let by = self.table.reranker(&name).map_err(external)?;
+                let depth = given.count("rerank_depth")?.unwrap_or(Rerank::DEPTH);
+                Some(Rerank { by, depth })
+            }
+        };
+        let ask = Ask { question, k, options, filter, rerank };
+        Ok(SearchSpec { table: self.table.as_ref().clone(), ask })
     }
 }
 
@@ -211,11 +215,9 @@ impl Given<'_> {
     /// An argument as a value of its type; `None` if it was not given or is NULL.
     fn scalar(&mut self, name: &str) -> Result<Option<ScalarValue>> {
         let function = self.node.function;
-        let at = function
-            .values()
-            .iter()
-            .position(|value| value.0 == name)
-            .expect("a function's own argument");
+        let Some(at) = function.values().iter().position(|value| value.0 == name) else {
+            return Ok(None);
+        };
         let Some(expr) = self.node.values[at].clone() else { return Ok(None) };
         let data_type = function.values()[at].2.data_type(self.node.dim);
         let fits = |error| invalid(function, format!("{name}: {error}"));

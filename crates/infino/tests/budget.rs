@@ -1,0 +1,108 @@
+//! What statements may use: memory within a bound, and nothing once they are given up.
+
+mod support;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use infino::arrow::util::pretty::pretty_format_batches;
+use infino::{ConnectOptions, Connection, ErrorKind};
+use support::{ints, one, rows};
+
+const ROWS: i64 = 30_000;
+
+async fn db(sql_memory_bytes: usize) -> Connection {
+    let options = ConnectOptions::new().sql_memory_bytes(sql_memory_bytes);
+    let db = infino::connect_with("memory://", options).await.unwrap();
+    support::table(&db, &rows(0, ROWS as usize, 1), 3).await;
+    db
+}
+
+/// How often operators of the statement spilled.
+async fn spills(db: &Connection, sql: &str) -> usize {
+    let plan = db.query_sql(format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
+    let plan = pretty_format_batches(&plan).unwrap().to_string();
+    let counts = plan.split("spill_count=").skip(1);
+    counts.map(|rest| rest.split([',', ']']).next().unwrap().parse::<usize>().unwrap()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_spills_and_is_right() {
+    let connect = async |bytes| {
+        let options = ConnectOptions::new().sql_memory_bytes(bytes);
+        infino::connect_with("memory://", options).await.unwrap()
+    };
+    let (little, much) = (connect(8 << 20).await, connect(1 << 30).await);
+    // About 24 MB of texts.
+    let sort = "SELECT repeat(CAST(value AS VARCHAR), 20) AS body, value FROM generate_series(1, 200000) AS s(value)
+                ORDER BY body DESC";
+    let group = "SELECT body, count(*) AS c FROM
+                 (SELECT repeat(CAST(value % 150000 AS VARCHAR), 20) AS body FROM generate_series(1, 200000) AS s(value))
+                 GROUP BY body ORDER BY body";
+    for sql in [sort, group] {
+        let (within, free) = (little.query_sql(sql).await, much.query_sql(sql).await);
+        assert_eq!(one(within.unwrap()), one(free.unwrap()), "{sql}");
+        assert!(spills(&little, sql).await > 0, "{sql}");
+        assert_eq!(spills(&much, sql).await, 0, "{sql}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_spill_says_what_it_lacks() {
+    let db = db(200 << 10).await;
+    let join = "SELECT count(*) AS n FROM docs a JOIN docs b ON a.body = b.body AND a.n + b.n > 7";
+    let ranked = "SELECT n, match_score(body, 'w1') AS s FROM docs";
+    for sql in [join, ranked] {
+        let error = db.query_sql(sql).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{error}");
+        assert!(error.to_string().contains("sql_memory_bytes"), "{sql}: {error}");
+        // What it had taken is free again.
+        let few = db.query_sql("SELECT n FROM docs ORDER BY n LIMIT 3").await.unwrap();
+        assert_eq!(ints(&one(few), "n"), [0, 1, 2]);
+    }
+}
+
+fn tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+/// Waits until no more tasks run than before.
+async fn settled(before: usize) {
+    let wait = async {
+        while tasks() > before {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let limit = Duration::from_secs(60);
+    assert!(tokio::time::timeout(limit, wait).await.is_ok(), "{} tasks go on", tasks() - before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_given_up_stops() {
+    let db = db(64 << 20).await;
+    let before = tasks();
+    // Each would take hours.
+    let product = "SELECT count(*) FROM docs a, docs b, docs c WHERE a.n + b.n + c.n < 0";
+    let grouped = "SELECT a.sku, b.n, count(*) FROM docs a, docs b, docs c GROUP BY a.sku, b.n";
+    for sql in [product, grouped] {
+        let query = db.query_sql(sql);
+        let running = tokio::spawn(async move { query.await.map(drop) });
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert!(!running.is_finished(), "{sql}");
+        running.abort();
+        assert!(running.await.unwrap_err().is_cancelled());
+        settled(before).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_dropped_midway_stops() {
+    let db = db(64 << 20).await;
+    let before = tasks();
+    let sql = "SELECT a.n FROM docs a, docs b WHERE a.n % 2 = b.n % 2";
+    let mut rows = Box::pin(db.query_sql(sql).stream().await.unwrap());
+    let first = rows.next().await.unwrap().unwrap();
+    assert!(first.num_rows() > 0);
+    drop(rows);
+    settled(before).await;
+}
