@@ -32,9 +32,11 @@
 pub mod blocking;
 mod catalog;
 mod connection;
+mod draft;
 mod error;
 mod index_spec;
 mod predicate;
+mod row_stream;
 mod search;
 mod sql;
 mod supertable;
@@ -44,6 +46,7 @@ pub use arrow;
 pub use datafusion;
 
 pub use connection::{ConnectOptions, Connection, connect, connect_with};
+pub use draft::Draft;
 pub use error::{Error, ErrorKind};
 pub use index_spec::IndexSpec;
 pub use infino_format::record::Operation;
@@ -57,7 +60,8 @@ pub use infino_table::{
     ReadConsistency, Receipt, SchemaChange, SealReport,
 };
 pub use predicate::Predicate;
+pub use row_stream::RowStream;
 pub use search::Search;
-pub use sql::SqlQuery;
+pub use sql::{Scan, SqlQuery};
 pub use supertable::{FileInfo, Supertable, Writer};
 pub use text_mode::TextMode;

@@ -21,7 +21,10 @@ const HOMES: [Home; 3] = [
         library: "parquet",
         at: &["crates/infino-superfile/src/", "crates/infino/src/sql/", "crates/infino/src/sql.rs"],
     },
-    Home { library: "datafusion", at: &["crates/infino/src/"] },
+    Home {
+        library: "datafusion",
+        at: &["crates/infino/src/", "crates/infino-python/src/provider.rs"],
+    },
 ];
 
 /// Libraries named away from home, and `unsafe` outside `kernel` and `mmap`. Tests in files of their

@@ -6,6 +6,7 @@
 //! | [`statement`] | one statement, from text to rows |
 //! | [`ddl`], [`dml`] | statements that make tables, or change rows |
 //! | [`provider`] | a pinned table as a relation of rows |
+//! | [`scan`] | the rows of a table without a statement |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
 //! | [`identifiers`] | names without quotes, whatever their case |
 //! | [`chains`] | long chains of AND or OR as shallow trees |
@@ -28,10 +29,11 @@ mod expressions;
 pub(crate) mod filter;
 mod functions;
 mod identifiers;
-mod provider;
+pub(crate) mod provider;
 mod ranking;
 pub(crate) mod registered;
 mod row_sets;
+mod scan;
 mod search_exec;
 mod session;
 mod source;
@@ -40,5 +42,6 @@ mod statistics;
 
 pub(crate) use dml::{count_of, update_statement};
 pub(crate) use row_sets::RowSets;
+pub use scan::Scan;
 pub use session::SqlQuery;
 pub(crate) use session::base_state;

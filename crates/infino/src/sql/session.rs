@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
@@ -20,8 +19,7 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder}
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
-use futures::stream::BoxStream;
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt};
 
 use super::annotate;
 use super::expressions;
@@ -32,7 +30,7 @@ use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
-use crate::{Connection, Error};
+use crate::{Connection, Error, RowStream};
 
 pub(super) const CATALOG: &str = "infino";
 pub(super) const SCHEMA: &str = "public";
@@ -108,31 +106,22 @@ impl SqlQuery {
     /// # Errors
     /// `Invalid` if it does not parse or plan, `NotFound` for a table that is not there; while streaming, whatever a scan or
     /// a search fails with.
-    pub async fn stream(
-        self,
-    ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error>
-    {
-        let (_, rows) = self.rows().await?;
-        Ok(rows)
-    }
-
-    async fn rows(
-        self,
-    ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Error>>), Error> {
+    pub async fn stream(self) -> Result<RowStream, Error> {
         match statement::run(&self.connection, &self.sql, &self.params).await? {
             Outcome::Rows(rows) => {
                 let schema = annotate::stripped(&rows.schema());
                 let rows = rows.map(|batch| Ok(annotate::strip(batch?)));
-                Ok((schema, rows.boxed()))
+                Ok(RowStream::new(schema, rows.boxed()))
             }
             Outcome::Done(batch) => {
-                Ok((batch.schema(), futures::stream::iter([Ok(batch)]).boxed()))
+                Ok(RowStream::new(batch.schema(), futures::stream::iter([Ok(batch)]).boxed()))
             }
         }
     }
 
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
-        let (schema, rows) = self.rows().await?;
+        let rows = self.stream().await?;
+        let schema = rows.schema().clone();
         let mut batches: Vec<RecordBatch> = rows.try_collect().await?;
         if batches.is_empty() {
             // So that a caller always learns the columns.
