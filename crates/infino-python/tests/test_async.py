@@ -122,7 +122,7 @@ def test_twins_have_the_same_names() -> None:
         (infino.Connection, infino.AsyncConnection, set()),
         (infino.Query, infino.AsyncQuery, {"to_reader"}),
         (infino.MergeInsert, infino.AsyncMergeInsert, set()),
-        (infino.Table, infino.AsyncTable, {"at", "head", "list_versions", "to_pandas", "to_polars"}),
+        (infino.Table, infino.AsyncTable, {"at", "head", "lazy", "to_pandas", "to_polars"}),
     ]:
         public = {n for n, m in inspect.getmembers(one) if not n.startswith("_") and callable(m)}
         twins = {n for n, m in inspect.getmembers(other) if not n.startswith("_") and callable(m)}

@@ -148,6 +148,14 @@ def test_types_come_back(db: infino.Connection) -> None:
     assert str(got.to_pylist()) == str(rows.to_pylist())
 
 
+def test_layouts_of_polars_become_plain(db: infino.Connection) -> None:
+    frame = pl.DataFrame({"tags": [["a", "b"], []], "inner": [{"x": "y", "l": ["z"]}, {"x": None, "l": None}]})
+    table = db.create_table("t", frame)
+    assert table.schema.field("tags").type.value_type == pa.string()
+    assert table.append(frame).rows == 2
+    assert table.to_arrow().to_pylist() == frame.to_dicts() * 2
+
+
 def test_rows_that_do_not_fit(db: infino.Connection) -> None:
     table = db.create_table("t", pa.schema([pa.field("n", pa.int32(), nullable=False), pa.field("s", pa.string())]))
     bad: list[tuple[object, str]] = [

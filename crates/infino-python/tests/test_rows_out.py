@@ -44,6 +44,17 @@ def test_duckdb_reads_by_name(numbers: infino.Table) -> None:
     assert duckdb.sql("SELECT sum(n) FROM found").fetchall() == [(0 + 1 + 2 + 4,)]
 
 
+def test_lazy_polars(numbers: infino.Table) -> None:
+    lazy = numbers.lazy()
+    assert lazy.collect().equals(numbers.to_polars())
+    late = lazy.filter(pl.col("word") == "late").select((pl.col("n") * 2).alias("m")).head(3)
+    assert late.collect()["m"].to_list() == [200, 202, 204]
+    assert lazy.select("n").head(2).collect()["n"].to_list() == [0, 1]
+    assert lazy.select(pl.len()).collect().item() == 135
+    numbers.delete("word = 'late'")
+    assert lazy.select(pl.len()).collect().item() == 90
+
+
 def test_scanner(numbers: infino.Table) -> None:
     reader = numbers.scanner(["word", "_id"], "n >= 100", limit=3)
     assert reader.schema.names == ["word", "_id"]

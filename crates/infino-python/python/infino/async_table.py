@@ -243,6 +243,8 @@ class AsyncTable(Handle):
         """See :meth:`infino.Table.history`."""
         return [VersionInfo(**info) for info in await arrive(self._raw.history(limit))]
 
+    list_versions = history
+
     async def checkout(self, version: int | str | datetime) -> None:
         """See :meth:`infino.Table.checkout`."""
         self._raw = await arrive(self._at(version))

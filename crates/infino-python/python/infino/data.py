@@ -160,13 +160,20 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
+    """The type without layouts that few readers know, inside lists and structs too."""
     if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
         return pa.string()
     if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
         return pa.binary()
-    if pa.types.is_large_list(kind):
-        return pa.list_(kind.value_type)
+    if isinstance(kind, (pa.ListType, pa.LargeListType)):
+        return pa.list_(_plain_field(kind.value_field))
+    if isinstance(kind, pa.StructType):
+        return pa.struct([_plain_field(kind.field(at)) for at in range(kind.num_fields)])
     return kind
+
+
+def _plain_field(field: pa.Field[Any]) -> pa.Field[Any]:
+    return field.with_type(_plain(field.type))
 
 
 def vector_bytes(vector: Any) -> bytes:

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from infino import _infino
 from infino._handle import Handle
+from infino._polars import lazy_polars
 from infino.index import IndexSpec
 from infino.query import Query, asked, polars_of, search_of, stream_of
 from infino.reports import (
@@ -338,6 +339,15 @@ class Table(Handle):
     def to_polars(self) -> pl.DataFrame:
         """All rows as a frame of Polars."""
         return polars_of(self.to_arrow())
+
+    def lazy(self) -> pl.LazyFrame:
+        """All rows as a lazy frame of Polars, which reads only the columns and as many rows as its query needs.
+
+        >>> import polars as pl
+        >>> docs.lazy().filter(pl.col("lang") == "de").select("body").collect().item()
+        'der Fuchs und der fox'
+        """
+        return lazy_polars(self.schema, lambda columns, limit: self.scanner(columns, limit=limit))
 
     def head(self, rows: int = 5) -> pa.Table:
         """The first rows."""
