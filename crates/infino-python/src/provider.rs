@@ -3,7 +3,6 @@
 //! It loads tables of other libraries of its major version through a table of C functions, in a capsule of the name it asks for:
 //! <https://datafusion.apache.org/python/user-guide/io/table_provider.html>. Plans that it makes run on our threads.
 
-use std::ffi::CString;
 use std::sync::{Arc, OnceLock};
 
 use datafusion_ffi::table_provider::FFI_TableProvider;
@@ -32,5 +31,5 @@ pub(crate) fn capsule<'py>(
     let provider = table.table_provider().map_err(|error| errors::exception(py, &error))?;
     let threads = Some(process.handle());
     let provider = FFI_TableProvider::new(provider, true, threads, &functions, None);
-    PyCapsule::new(py, provider, Some(CString::from(c"datafusion_table_provider")))
+    PyCapsule::new_with_value(py, provider, c"datafusion_table_provider")
 }

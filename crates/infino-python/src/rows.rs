@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchReader};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use futures::channel::mpsc::{self, Receiver};
 use futures::{SinkExt, StreamExt};
@@ -65,7 +65,8 @@ impl RowsIn {
 
 /// Batches as one `pyarrow.Table`.
 pub(crate) fn table(py: Python<'_>, batches: Vec<RecordBatch>) -> PyResult<Bound<'_, PyAny>> {
-    let schema = batches.first().map_or_else(Default::default, RecordBatch::schema);
+    let none = || Arc::new(Schema::empty());
+    let schema = batches.first().map_or_else(none, RecordBatch::schema);
     PyTable::try_new(alike(&schema, batches), schema)?.into_pyarrow(py)
 }
 
