@@ -5,7 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+<<<<<<< HEAD
 use crate::{azurite, cmd::Cmd, error::Failed, python, tidy::source, wheel};
+=======
+use crate::{azurite, cmd::Cmd, docs, error::Failed, python, tidy::source};
+>>>>>>> main
 
 /// How many tests passed, failed and were ignored, summed over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -70,15 +74,23 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
         .args([target(root).join("fuzz")])
         .run_seeing(|line| tally.see(line));
     let opened = python.as_ref().map_or(Ok(()), |python| open_format(root, python, &mut tally));
+<<<<<<< HEAD
     let in_python = python.as_ref().map_or(Ok(()), |python| {
         wheel::test(root, &target(root), python, |line| tally.see_pytest(line))
     });
+=======
+    let documented = documents(root, python.as_deref(), &mut tally);
+>>>>>>> main
     let Tally { passed, failed, ignored } = tally;
     if let Err(problem) = azurite {
         println!("SKIPPED: the storage tests on Azurite: {problem}");
     }
     println!("tests: {passed} passed, {failed} failed, {ignored} ignored");
+<<<<<<< HEAD
     tested.and(fuzzed).and(opened).and(in_python)
+=======
+    tested.and(fuzzed).and(opened).and(documented)
+>>>>>>> main
 }
 
 /// Writes superfiles with the example of `infino-superfile` and compares each, value by value, with
@@ -102,6 +114,34 @@ fn open_format(root: &Path, python: &Path, tally: &mut Tally) -> Result<(), Fail
         .and_then(|()| compare(root, python, &check, &folder, tally));
     let _ = fs::remove_dir_all(&folder);
     compared
+}
+
+/// Runs the blocks of the documents, each counted as a test, with the binary that the tests of the workspace built.
+fn documents(root: &Path, python: Option<&Path>, tally: &mut Tally) -> Result<(), Failed> {
+    let build = ["build", "--quiet", "--workspace", "--bin", "infino"];
+    Cmd::cargo(root).args(build).run()?;
+    let outcome = docs::run(root, &target(root).join("debug"), python, &[]);
+    match &outcome {
+        Ok(count) => {
+            tally.passed += count.passed;
+            tally.ignored += count.skipped;
+        }
+        Err(_) => tally.failed += 1,
+    }
+    outcome.map(drop)
+}
+
+/// `docs`: only the blocks of the documents, with the binary in a folder that is named or the one that is built.
+pub(crate) fn docs(root: &Path, args: &[String]) -> Result<(), Failed> {
+    let (bin, pages) = match args {
+        [flag, bin, pages @ ..] if flag == "--bin" => (root.join(bin), pages),
+        pages => {
+            Cmd::cargo(root).args(["build", "--quiet", "--workspace", "--bin", "infino"]).run()?;
+            (target(root).join("debug"), pages)
+        }
+    };
+    let python = python::environment(root)?;
+    docs::run(root, &bin, Some(&python), pages).map(drop)
 }
 
 /// Where cargo puts what it builds.

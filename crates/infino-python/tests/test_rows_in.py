@@ -151,6 +151,7 @@ def test_types_come_back(db: infino.Connection) -> None:
 def test_layouts_of_polars_become_plain(db: infino.Connection) -> None:
     frame = pl.DataFrame({"tags": [["a", "b"], []], "inner": [{"x": "y", "l": ["z"]}, {"x": None, "l": None}]})
     table = db.create_table("t", frame)
+    assert table.to_arrow().to_pylist() == frame.to_dicts()
     assert table.schema.field("tags").type.value_type == pa.string()
     assert table.append(frame).rows == 2
     assert table.to_arrow().to_pylist() == frame.to_dicts() * 2
@@ -174,7 +175,15 @@ def test_rows_that_do_not_fit(db: infino.Connection) -> None:
             table.append(data)
     assert table.count_rows() == 0
     with pytest.raises(infino.InvalidError, match="how many dimensions"):
-        db.create_table("u", {"v": [None, None]}, index={"v": "vector"}, schema=None)
+        db.create_table("u", {"v": [None, None]}, index={"v": "vector"})
+    with pytest.raises(infino.InvalidError, match="not vectors of one length"):
+        db.create_table("u", {"v": [1, 2]}, index={"v": "vector"})
+    vectors = db.create_table("u", {"v": [None, None]}, index=infino.IndexSpec().vector("v", 16))
+    assert vectors.append({"v": np.eye(2, 16)}).rows == 2
+    with pytest.raises(infino.InvalidError, match="dimensions"):
+        vectors.append({"v": np.eye(2, 17)})
+    with pytest.raises(infino.InvalidError, match="finite"):
+        vectors.append({"v": np.full((1, 16), np.nan)})
 
 
 def test_nothing_is_added_by_no_rows(db: infino.Connection) -> None:

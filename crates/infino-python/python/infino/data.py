@@ -131,7 +131,7 @@ def schema_for(rows: Any, spec: IndexSpec) -> tuple[pa.Schema, Any]:
     fields = []
     for field in schema:
         kind = _plain(field.type)
-        if field.name in vectors and _is_list(kind):
+        if field.name in vectors and (_is_list(kind) or pa.types.is_null(kind)):
             dim = vectors[field.name] or getattr(kind, "list_size", None)
             if dim is None:
                 if reader is not None and first is None:
@@ -160,15 +160,13 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:
-    """The type without layouts that few readers know, inside lists and structs too."""
+    """The type without layouts that few readers know, inside lists too. Structs come in as they are."""
     if pa.types.is_string_view(kind) or pa.types.is_large_string(kind):
         return pa.string()
     if pa.types.is_binary_view(kind) or pa.types.is_large_binary(kind):
         return pa.binary()
     if isinstance(kind, (pa.ListType, pa.LargeListType)):
         return pa.list_(_plain_field(kind.value_field))
-    if isinstance(kind, pa.StructType):
-        return pa.struct([_plain_field(kind.field(at)) for at in range(kind.num_fields)])
     return kind
 
 

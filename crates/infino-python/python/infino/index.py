@@ -155,4 +155,6 @@ def _dim(index: VectorIndex, schema: pa.Schema) -> int:
     found = schema.field(at).type if at >= 0 else None
     if isinstance(found, pa.FixedSizeListType) and index.dim is None:
         return int(found.list_size)
+    if found is not None and index.dim is None:
+        raise InvalidError(f"vector index on {index.column!r}: it is {found}, and not vectors of one length")
     return index.dim or 0

@@ -64,7 +64,8 @@ impl Scan {
         let snapshot = self.table.pin().await?;
         let mut state = self.table.connection().inner.state.as_ref().clone();
         state.mark_start_execution();
-        // One partition: rows come file by file, in the order in which they were added.
+        // One partition: files are read one after another, and rows come in the order of their ids but where an update
+        // or a merge of files changed it.
         state.config_mut().options_mut().execution.target_partitions = 1;
         let file = annotate::file_schema(&snapshot.schema)?;
         let columns = self.columns.iter().map(|column| file.index_of(column));
@@ -77,7 +78,7 @@ impl Scan {
         let filter =
             filter.map(|predicate| filter::expression(&state, &file, predicate)).transpose()?;
         let shared = self.table.connection().inner.state.clone();
-        let pinned = PinnedTable::new(self.table.table().clone(), snapshot, shared)?;
+        let pinned = PinnedTable::new(self.table.table().clone(), snapshot, shared)?.in_order();
         let mut plan =
             LogicalPlanBuilder::scan("rows", provider_as_source(Arc::new(pinned)), None)?;
         if let Some(filter) = filter {

@@ -19,7 +19,13 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder}
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
+<<<<<<< HEAD
 use futures::{StreamExt, TryStreamExt};
+=======
+use futures::stream::BoxStream;
+use futures::{Stream, StreamExt, TryStreamExt};
+use tracing::Instrument;
+>>>>>>> main
 
 use super::annotate;
 use super::expressions;
@@ -30,7 +36,12 @@ use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
+<<<<<<< HEAD
 use crate::{Connection, Error, RowStream};
+=======
+use crate::trace::{span, traced};
+use crate::{Connection, Error};
+>>>>>>> main
 
 pub(super) const CATALOG: &str = "infino";
 pub(super) const SCHEMA: &str = "public";
@@ -106,8 +117,38 @@ impl SqlQuery {
     /// # Errors
     /// `Invalid` if it does not parse or plan, `NotFound` for a table that is not there; while streaming, whatever a scan or
     /// a search fails with.
+<<<<<<< HEAD
     pub async fn stream(self) -> Result<RowStream, Error> {
         match statement::run(&self.connection, &self.sql, &self.params).await? {
+=======
+    pub async fn stream(
+        self,
+    ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error>
+    {
+        let (_, rows) = self.rows().await?;
+        Ok(rows)
+    }
+
+    /// [`SqlQuery::stream`], and the columns that its rows have, also if there are none.
+    ///
+    /// # Errors
+    /// As [`SqlQuery::stream`].
+    pub async fn stream_with_schema(
+        self,
+    ) -> Result<
+        (SchemaRef, impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>),
+        Error,
+    > {
+        self.rows().await
+    }
+
+    async fn rows(
+        self,
+    ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Error>>), Error> {
+        let span = span!("plan", statement = first_word(&self.sql));
+        let run = statement::run(&self.connection, &self.sql, &self.params).instrument(span);
+        match run.await? {
+>>>>>>> main
             Outcome::Rows(rows) => {
                 let schema = annotate::stripped(&rows.schema());
                 let rows = rows.map(|batch| Ok(annotate::strip(batch?)));
@@ -136,8 +177,14 @@ impl IntoFuture for SqlQuery {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        let span = span!("sql", statement = first_word(&self.sql));
+        Box::pin(traced(span, self.run()))
     }
+}
+
+/// The word that says what kind of statement it is; the rest may hold what belongs in no log.
+fn first_word(sql: &str) -> &str {
+    sql.split_whitespace().next().unwrap_or_default()
 }
 
 /// A state that knows the tables of `connection`, for the one statement `sql`, whose columns are found whatever their case.

@@ -141,7 +141,8 @@ impl Supertable {
         Search::new(self.clone(), question, limit, columns)
     }
 
-    /// The rows, in the order in which they were added, with `columns` of them; `_id` is one of those that can be named.
+    /// The rows, with `columns` of them; `_id` is one of those that can be named. They come file by file, in the order in
+    /// which they were added but where updates and [`Supertable::optimize`] put them elsewhere.
     ///
     /// # Errors
     /// On await: `Invalid` if a column is unknown.
