@@ -5,11 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-<<<<<<< HEAD
-use crate::{azurite, cmd::Cmd, error::Failed, python, tidy::source, wheel};
-=======
-use crate::{azurite, cmd::Cmd, docs, error::Failed, python, tidy::source};
->>>>>>> main
+use crate::{azurite, cmd::Cmd, docs, error::Failed, python, tidy::source, wheel};
 
 /// How many tests passed, failed and were ignored, summed over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -74,23 +70,16 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
         .args([target(root).join("fuzz")])
         .run_seeing(|line| tally.see(line));
     let opened = python.as_ref().map_or(Ok(()), |python| open_format(root, python, &mut tally));
-<<<<<<< HEAD
     let in_python = python.as_ref().map_or(Ok(()), |python| {
         wheel::test(root, &target(root), python, |line| tally.see_pytest(line))
     });
-=======
     let documented = documents(root, python.as_deref(), &mut tally);
->>>>>>> main
     let Tally { passed, failed, ignored } = tally;
     if let Err(problem) = azurite {
         println!("SKIPPED: the storage tests on Azurite: {problem}");
     }
     println!("tests: {passed} passed, {failed} failed, {ignored} ignored");
-<<<<<<< HEAD
-    tested.and(fuzzed).and(opened).and(in_python)
-=======
-    tested.and(fuzzed).and(opened).and(documented)
->>>>>>> main
+    tested.and(fuzzed).and(opened).and(in_python).and(documented)
 }
 
 /// Writes superfiles with the example of `infino-superfile` and compares each, value by value, with

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use futures::StreamExt;
 use infino::datafusion::common::ScalarValue;
 use infino::{ConnectOptions, Error, ReadConsistency, SqlQuery, VerifyReport};
 use pyo3::IntoPyObjectExt;
@@ -178,9 +179,12 @@ impl Connection {
     /// A statement's answer as [`Rows`].
     fn sql_rows(&self, py: Python<'_>, sql: String, params: Vec<PyArray>) -> PyResult<Job> {
         let (process, query) = self.query(py, sql, &params)?;
-        let rows = async move { query.stream().await };
-        Ok(Job::new(&process.clone(), rows, move |py, rows| {
-            Rows::new(&process, rows).into_bound_py_any(py)
+        let rows = async move {
+            let (schema, rows) = query.stream_with_schema().await?;
+            Ok((schema, rows.boxed()))
+        };
+        Ok(Job::new(&process.clone(), rows, move |py, (schema, rows)| {
+            Rows::new(&process, schema, rows).into_bound_py_any(py)
         }))
     }
 

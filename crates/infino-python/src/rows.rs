@@ -6,8 +6,9 @@ use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use futures::channel::mpsc::{self, Receiver};
+use futures::stream::BoxStream;
 use futures::{SinkExt, StreamExt};
-use infino::{Error, RowStream};
+use infino::Error;
 use pyo3::prelude::*;
 use pyo3_arrow::input::AnyRecordBatch;
 use pyo3_arrow::{PyRecordBatch, PyRecordBatchReader, PySchema, PyTable};
@@ -89,16 +90,18 @@ fn under(schema: &SchemaRef, batch: RecordBatch) -> RecordBatch {
         .unwrap_or(batch)
 }
 
+/// Batches as they come.
+pub(crate) type Batches = BoxStream<'static, Result<RecordBatch, Error>>;
+
 /// Rows that are read as they are asked for.
 #[pyclass(frozen, module = "infino._infino")]
 pub(crate) struct Rows {
     schema: SchemaRef,
-    stream: Owned<Arc<Mutex<Option<RowStream>>>>,
+    stream: Owned<Arc<Mutex<Option<Batches>>>>,
 }
 
 impl Rows {
-    pub(crate) fn new(process: &Process, stream: RowStream) -> Self {
-        let schema = stream.schema().clone();
+    pub(crate) fn new(process: &Process, schema: SchemaRef, stream: Batches) -> Self {
         let stream = Arc::new(Mutex::new(Some(stream)));
         Self { schema, stream: Owned::new(process.clone(), stream) }
     }
@@ -137,7 +140,7 @@ impl Rows {
         process.check(py)?;
         let stream = self.stream.try_lock().ok().and_then(|mut stream| stream.take());
         let stream = stream.ok_or_else(|| errors::invalid(py, "these rows were read already"))?;
-        let reader = Waiting::new(process, stream);
+        let reader = Waiting::new(process, self.schema.clone(), stream);
         PyRecordBatchReader::new(Box::new(reader)).into_pyarrow(py)
     }
 }
@@ -149,8 +152,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn new(process: &Process, mut stream: RowStream) -> Self {
-        let schema = stream.schema().clone();
+    fn new(process: &Process, schema: SchemaRef, mut stream: Batches) -> Self {
         let (mut send, batches) = mpsc::channel(AHEAD);
         process.spawn(async move {
             while let Some(batch) = stream.next().await {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Field;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use infino::{
     Error, MaintainOptions, Matched, MergeSpec, NotMatched, Receipt, SchemaChange, Supertable,
 };
@@ -133,7 +133,8 @@ impl Table {
             scan = scan.limit(limit);
         }
         Ok(Job::new(&process.clone(), async move { scan.stream().await }, move |py, rows| {
-            Rows::new(&process, rows).into_bound_py_any(py)
+            let schema = rows.schema().clone();
+            Rows::new(&process, schema, rows.boxed()).into_bound_py_any(py)
         }))
     }
 

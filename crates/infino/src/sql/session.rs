@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{
     CatalogProvider, CatalogProviderList, MemoryCatalogProvider, MemoryCatalogProviderList,
@@ -19,13 +20,9 @@ use datafusion::execution::{FunctionRegistry, SessionState, SessionStateBuilder}
 use datafusion::logical_expr::TableType;
 use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
-<<<<<<< HEAD
-use futures::{StreamExt, TryStreamExt};
-=======
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
 use tracing::Instrument;
->>>>>>> main
 
 use super::annotate;
 use super::expressions;
@@ -36,12 +33,8 @@ use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
-<<<<<<< HEAD
-use crate::{Connection, Error, RowStream};
-=======
 use crate::trace::{span, traced};
 use crate::{Connection, Error};
->>>>>>> main
 
 pub(super) const CATALOG: &str = "infino";
 pub(super) const SCHEMA: &str = "public";
@@ -117,10 +110,6 @@ impl SqlQuery {
     /// # Errors
     /// `Invalid` if it does not parse or plan, `NotFound` for a table that is not there; while streaming, whatever a scan or
     /// a search fails with.
-<<<<<<< HEAD
-    pub async fn stream(self) -> Result<RowStream, Error> {
-        match statement::run(&self.connection, &self.sql, &self.params).await? {
-=======
     pub async fn stream(
         self,
     ) -> Result<impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>, Error>
@@ -148,21 +137,19 @@ impl SqlQuery {
         let span = span!("plan", statement = first_word(&self.sql));
         let run = statement::run(&self.connection, &self.sql, &self.params).instrument(span);
         match run.await? {
->>>>>>> main
             Outcome::Rows(rows) => {
                 let schema = annotate::stripped(&rows.schema());
                 let rows = rows.map(|batch| Ok(annotate::strip(batch?)));
-                Ok(RowStream::new(schema, rows.boxed()))
+                Ok((schema, rows.boxed()))
             }
             Outcome::Done(batch) => {
-                Ok(RowStream::new(batch.schema(), futures::stream::iter([Ok(batch)]).boxed()))
+                Ok((batch.schema(), futures::stream::iter([Ok(batch)]).boxed()))
             }
         }
     }
 
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
-        let rows = self.stream().await?;
-        let schema = rows.schema().clone();
+        let (schema, rows) = self.rows().await?;
         let mut batches: Vec<RecordBatch> = rows.try_collect().await?;
         if batches.is_empty() {
             // So that a caller always learns the columns.
