@@ -13,7 +13,6 @@ mod errors;
 mod index;
 mod job;
 mod process;
-mod provider;
 mod reports;
 mod rows;
 mod search;

@@ -12,14 +12,12 @@ use infino::{
 };
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::PyCapsule;
 use pyo3_arrow::{PyArray, PyField};
 
 use crate::errors;
 use crate::index::{IndexesOut, TextIn, VectorIn};
 use crate::job::Job;
 use crate::process::{Owned, Process};
-use crate::provider;
 use crate::reports::{Altered, FileOut, Mutated, Optimized, ReceiptOut, VersionOut};
 use crate::rows::{self, Rows, RowsIn};
 use crate::search::SearchIn;
@@ -275,12 +273,6 @@ impl Table {
         let changes = changes.into_iter().map(|change| change.change(py));
         let changes = changes.collect::<PyResult<Vec<_>>>()?;
         self.value(py, |table| async move { table.alter(&changes).await.map(Altered::from) })
-    }
-
-    /// The table for DataFusion's Python package: a capsule with a `FFI_TableProvider`.
-    fn table_provider<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let (process, table) = self.here(py)?;
-        provider::capsule(py, &process, &table)
     }
 }
 

@@ -28,10 +28,7 @@ const HOMES: [Home; 3] = [
             "crates/infino-cli/src/export.rs",
         ],
     },
-    Home {
-        library: "datafusion",
-        at: &["crates/infino/src/", "crates/infino-python/src/provider.rs"],
-    },
+    Home { library: "datafusion", at: &["crates/infino/src/"] },
 ];
 
 /// Libraries named away from home, and `unsafe` outside `kernel` and `mmap`. Tests in files of their

@@ -361,10 +361,6 @@ class Table(Handle):
     def __arrow_c_schema__(self) -> object:
         return self.schema.__arrow_c_schema__()
 
-    def __datafusion_table_provider__(self, session: object = None) -> object:
-        """For DataFusion's Python package: ``SessionContext().register_table("docs", docs)``."""
-        return self._raw.table_provider()
-
     # Versions.
 
     @property

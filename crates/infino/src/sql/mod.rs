@@ -29,7 +29,7 @@ mod expressions;
 pub(crate) mod filter;
 mod functions;
 mod identifiers;
-pub(crate) mod provider;
+mod provider;
 mod ranking;
 pub(crate) mod registered;
 mod row_sets;

@@ -9,15 +9,12 @@ pub use write::Writer;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use datafusion::catalog::TableProvider;
 use infino_format::schema::IndexSet;
 use infino_manifest::Snapshot;
 use infino_table::{Fusion, RowFilter, Table};
 
 use crate::search::{Question, Search};
 use crate::sql::filter::PredicateFilter;
-use crate::sql::provider::PinnedTable;
-use crate::sql::registered::LiveTable;
 use crate::{Connection, Error, Predicate, Scan, TextMode};
 
 /// A table; cheap to clone.
@@ -148,22 +145,6 @@ impl Supertable {
     /// On await: `Invalid` if a column is unknown.
     pub fn scan(&self, columns: &[&str]) -> Scan {
         Scan::new(self.clone(), columns)
-    }
-
-    /// The table as DataFusion sees it, for a session of yours: `_id` and the columns, of the version that this handle reads,
-    /// or of the newest one at each scan. The caller's session needs no function of ours for it; [`Connection::register_into`]
-    /// brings those.
-    ///
-    /// # Errors
-    /// `Corrupt` if the stored schema is damaged.
-    pub fn table_provider(&self) -> Result<Arc<dyn TableProvider>, Error> {
-        let state = self.connection.inner.state.clone();
-        Ok(match &self.pinned {
-            Some(snapshot) => {
-                Arc::new(PinnedTable::new(self.table.clone(), snapshot.clone(), state)?)
-            }
-            None => Arc::new(LiveTable::new(self.table.clone(), state)?),
-        })
     }
 
     /// Rows in the table.
