@@ -34,7 +34,9 @@ pub(crate) fn test(
     let config = format!("--config-file={PACKAGE}/pyproject.toml");
     let sources = ["python/infino", "examples"].map(|folder| format!("{PACKAGE}/{folder}"));
     let typed = Cmd::new(root, python).args(["-m", "mypy", &config]).args(sources).run();
-    tested.and(typed)
+    // What the stub says of the Rust part is what is there.
+    let stubs = Cmd::new(root, python).args(["-m", "mypy.stubtest", "infino._infino"]).run();
+    tested.and(typed).and(stubs)
 }
 
 /// Builds the wheel for others, in release, into `dist`; `args` go to maturin.
