@@ -7,6 +7,8 @@ import pyarrow as pa
 
 _T = TypeVar("_T")
 
+__all__ = ["Connection", "Job", "Rows", "Running", "Table", "__version__", "connect"]
+
 __version__: str
 
 @final
