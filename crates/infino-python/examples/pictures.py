@@ -13,8 +13,7 @@ import infino
 from infino import plot
 
 draw = np.random.default_rng(5)
-centres = draw.normal(size=(50, 64)) * 2
-rows = (centres[draw.integers(50, size=8000)] + draw.normal(size=(8000, 64))).astype("float32")
+rows = draw.normal(size=(8000, 64)).astype("float32")
 db = infino.connect("picture-data")
 table = db.create_table(
     "items",
@@ -28,7 +27,7 @@ for start in range(6000, 8000, 500):
 table.delete("match(name, 'late') AND name LIKE '%1'")
 
 # %% Recall and latency: a star where the index was calibrated to be, dots for each number of clusters probed
-queries = rows[draw.integers(6000, size=20)] + draw.normal(size=(20, 64)) * 0.5
+queries = draw.normal(size=(20, 64))
 plot.recall_latency(table, queries, nprobes=(1, 2, 4, 8, 16, 32))
 plt.savefig("recall.png", dpi=120)
 

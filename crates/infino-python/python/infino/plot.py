@@ -119,11 +119,12 @@ def recall_latency(
     ax.plot([default.latency_ms], [default.recall], "*", markersize=14, label="default")
     ax.set_xlabel("median latency, ms")
     ax.set_ylabel(f"recall@{k}")
-    ax.set_ylim(top=1.02)
+    lowest = min(point.recall for point in points)
+    ax.set_ylim(max(lowest - 0.05 - (1 - lowest) * 0.1, -0.05), 1.01 + (1 - lowest) * 0.03)
     ax.set_xlim(left=0)
     ax.set_title(f"{table.name}: vector search" + (f" where {filter}" if filter else ""))
     ax.grid(alpha=0.3)
-    ax.legend(loc="lower right")
+    ax.legend(loc="best")
     return ax
 
 
@@ -174,7 +175,8 @@ def layout(table: Table, store: str | Path | None = None, *, ax: Axes | None = N
     With ``store``, the local folder that the table is in, bars are divided into columns and indexes.
     """
     files = sorted(layout_of(table, store), key=lambda file: file.bytes, reverse=True)
-    ax = _axes(ax, (7.2, 1.6 + 0.34 * max(len(files), 1)))
+    alone = ax is None
+    ax = _axes(ax, (7.2, 2.2 + 0.34 * max(len(files), 1)))
     names: dict[str, int] = {}
     for file in files:
         for name, length in file.parts.items():
@@ -198,8 +200,11 @@ def layout(table: Table, store: str | Path | None = None, *, ax: Axes | None = N
     ax.set_xlim(left=0)
     ax.set_xlabel("MB")
     ax.set_title(f"{table.name}: {len(files)} files, {sum(file.bytes for file in files) / 1e6:,.1f} MB")
-    if len(ordered) > 1:
-        ax.legend(fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.35), ncols=3, frameon=False)
+    if len(ordered) > 1 and alone:
+        # Below the picture: nothing in it is covered.
+        ax.figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
+    elif len(ordered) > 1:
+        ax.legend(fontsize=8, loc="lower right")
     return ax
 
 
