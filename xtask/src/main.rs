@@ -13,6 +13,7 @@ mod faults;
 mod python;
 mod tests_run;
 mod tidy;
+mod wheel;
 
 use std::{
     path::{Path, PathBuf},
@@ -26,9 +27,9 @@ const USAGE: &str = "\
 usage: cargo xtask <chore> [arguments]
 
   test [--no-python] [cargo test arguments]
-          all tests: Rust, documentation examples, and the open-format check, which reads our
-          files with pyarrow, DuckDB, Polars and fastparquet from a virtual environment it keeps in
-          .venv; storage on Azure's emulator too, which it keeps in .azurite, if npm is there
+          all tests: Rust, documentation examples, the open-format check, which reads our files
+          with pyarrow, DuckDB, Polars and fastparquet, and the Python package, both in a virtual
+          environment it keeps in .venv; storage on Azure's emulator too, which it keeps in .azurite, if npm is there
   ci [--checks-only]
           test, then fmt, clippy and doc without warnings, then tidy
   tidy    longest files and functions; file length, layers, homes, leftover marks, doc links
@@ -40,6 +41,8 @@ usage: cargo xtask <chore> [arguments]
   faults [--row F1 ...] [--soak] [--json FILE]
           the rows of the table of faults in release: how often each was tried, what went wrong,
           the seed that replays it
+  wheel [maturin arguments]
+          builds the Python package in release, a wheel in dist
   sim [--seeds N] [--seed SEED --show]
           plays seeded simulations of several processes on one table, in release; says which do not
           hold and how to replay them
@@ -73,6 +76,7 @@ fn run(root: &Path, chore: &str, args: &[String]) -> Result<(), Failed> {
         "docs" => tests_run::docs(root, args),
         "faults" => faults::faults(root, args),
         "golden" => tests_run::golden(root, args),
+        "wheel" => wheel::wheel(root, args),
         "bench" => {
             let bench = ["run", "--release", "-p", "infino-bench", "--features", "table", "--"];
             Cmd::cargo(root).args(bench).args(args).run()

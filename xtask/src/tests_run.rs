@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{azurite, cmd::Cmd, docs, error::Failed, python, tidy::source};
+use crate::{azurite, cmd::Cmd, docs, error::Failed, python, tidy::source, wheel};
 
 /// How many tests passed, failed and were ignored, summed over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,20 @@ impl Tally {
                 Some((n, "passed")) => self.passed += n.parse().unwrap_or(0),
                 Some((n, "failed")) => self.failed += n.parse().unwrap_or(0),
                 Some((n, "ignored")) => self.ignored += n.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+
+    /// Counts a closing line of pytest like `1 failed, 41 passed, 2 skipped in 3.21s`, which may stand between rules.
+    fn see_pytest(&mut self, line: &str) {
+        let line = line.trim_matches(['=', ' ']);
+        let Some((counts, _)) = line.rsplit_once(" in ") else { return };
+        for count in counts.split(", ") {
+            match count.split_once(' ') {
+                Some((n, "passed")) => self.passed += n.parse().unwrap_or(0),
+                Some((n, "failed" | "error" | "errors")) => self.failed += n.parse().unwrap_or(0),
+                Some((n, "skipped")) => self.ignored += n.parse().unwrap_or(0),
                 _ => {}
             }
         }
@@ -56,13 +70,16 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
         .args([target(root).join("fuzz")])
         .run_seeing(|line| tally.see(line));
     let opened = python.as_ref().map_or(Ok(()), |python| open_format(root, python, &mut tally));
+    let in_python = python.as_ref().map_or(Ok(()), |python| {
+        wheel::test(root, &target(root), python, |line| tally.see_pytest(line))
+    });
     let documented = documents(root, python.as_deref(), &mut tally);
     let Tally { passed, failed, ignored } = tally;
     if let Err(problem) = azurite {
         println!("SKIPPED: the storage tests on Azurite: {problem}");
     }
     println!("tests: {passed} passed, {failed} failed, {ignored} ignored");
-    tested.and(fuzzed).and(opened).and(documented)
+    tested.and(fuzzed).and(opened).and(in_python).and(documented)
 }
 
 /// Writes superfiles with the example of `infino-superfile` and compares each, value by value, with
@@ -74,9 +91,10 @@ fn open_format(root: &Path, python: &Path, tally: &mut Tally) -> Result<(), Fail
     }
     let folder = std::env::temp_dir().join(format!("infino-open-format-{}", std::process::id()));
     fs::create_dir_all(&folder).map_err(|error| Failed::at(&folder, &error))?;
-    // Built with the whole workspace, as the tests were: a package alone has other features, and is built anew.
+    // Built with the whole workspace, as the tests were: a package alone has other features, and is built anew. So is the
+    // library of the Python package, which no Rust test needs.
     let compared = Cmd::cargo(root)
-        .args(["build", "--quiet", "--workspace", "--example", "write_sample"])
+        .args(["build", "--quiet", "--workspace", "--lib", "--example", "write_sample"])
         .run()
         .and_then(|()| {
             let sample = target(root).join("debug/examples/write_sample");
@@ -182,6 +200,20 @@ fn packages_with_golden_files(root: &Path) -> Result<Vec<String>, Failed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tally_sums_closing_lines_of_pytest() {
+        let mut tally = Tally::default();
+        for line in [
+            "....s..  [100%]",
+            "===== 1 failed, 41 passed, 2 skipped in 3.21s =====",
+            "3 passed in 0.10s",
+            "FAILED tests/test_a.py::test_b - assert 2 passed",
+        ] {
+            tally.see_pytest(line);
+        }
+        assert_eq!(tally, Tally { passed: 44, failed: 1, ignored: 2 });
+    }
 
     #[test]
     fn tally_sums_result_lines_and_nothing_else() {

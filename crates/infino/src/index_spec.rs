@@ -88,6 +88,11 @@ impl IndexSpec {
         self
     }
 
+    /// The indexes, in the form in which a table keeps them.
+    pub fn from_set(indexes: IndexSet) -> Self {
+        Self { indexes }
+    }
+
     pub(crate) fn into_set(self) -> IndexSet {
         self.indexes
     }

@@ -32,6 +32,7 @@
 pub mod blocking;
 mod catalog;
 mod connection;
+mod draft;
 mod error;
 #[cfg(doctest)]
 mod guides;
@@ -39,6 +40,7 @@ mod index_spec;
 mod metrics;
 mod predicate;
 mod rerank;
+mod row_stream;
 mod search;
 mod sql;
 mod supertable;
@@ -49,6 +51,7 @@ pub use arrow;
 pub use datafusion;
 
 pub use connection::{ConnectOptions, Connection, connect, connect_with};
+pub use draft::Draft;
 pub use error::{Error, ErrorKind};
 pub use index_spec::IndexSpec;
 pub use infino_format::record::Operation;
@@ -68,7 +71,8 @@ pub use infino_table::{
 pub use metrics::Metrics;
 pub use predicate::Predicate;
 pub use rerank::{RerankFailure, Reranker};
+pub use row_stream::RowStream;
 pub use search::Search;
-pub use sql::SqlQuery;
+pub use sql::{Scan, SqlQuery};
 pub use supertable::{FileInfo, Supertable, Writer};
 pub use text_mode::TextMode;

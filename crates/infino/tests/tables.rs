@@ -208,3 +208,51 @@ fn blocking_twins_do_the_same() {
     table.alter(&[SchemaChange::DropColumn("name".into())]).unwrap();
     assert_eq!(table.schema().unwrap().fields().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_reads_rows_in_the_order_they_came() {
+    let (db, table) = keyed().await;
+    table.append(people(&[(9, "zoe fox"), (4, "dan fox"), (7, "fox gil")])).await.unwrap();
+    let before = table.version().await.unwrap();
+    table.delete("id = 2").await.unwrap();
+    assert_eq!(ns(&table, &["id"], None).await, [1, 3, 9, 4, 7]);
+    let rest = table.scan(&["name", "id"]).filter("match(name, 'fox')").offset(1).limit(5);
+    let rest = one(rest.await.unwrap());
+    assert_eq!((ints(&rest, "id"), rest.schema().field(0).name().as_str()), (vec![4, 7], "name"));
+    let old = table.at_version(before).await.unwrap();
+    assert_eq!(ns(&old, &["_id", "id"], Some("id < 5")).await, [1, 2, 3, 4]);
+    let none = one(table.scan(&["name"]).filter("id > 100").await.unwrap());
+    assert_eq!((none.num_rows(), none.num_columns()), (0, 1));
+    for wrong in [table.scan(&["nothing"]), table.scan(&["id"]).filter("nothing = 1")] {
+        assert_eq!(wrong.await.unwrap_err().kind(), ErrorKind::Invalid);
+    }
+    assert_eq!(table.scan(&["id"]).filter("id + 1").await.unwrap_err().kind(), ErrorKind::Invalid);
+    drop(db);
+}
+
+async fn ns(table: &Supertable, columns: &[&str], filter: Option<&str>) -> Vec<i64> {
+    let mut scan = table.scan(columns);
+    if let Some(filter) = filter {
+        scan = scan.filter(filter);
+    }
+    scan.await.unwrap().iter().flat_map(|batch| ints(batch, "id")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_draft_is_nobodys_until_it_is_published() {
+    let (db, table) = keyed().await;
+    let rows = people(&[(1, "new")]);
+    let draft = db.draft_table("people", rows.schema(), IndexSpec::new()).await.unwrap();
+    draft.table().append(rows.clone()).await.unwrap();
+    assert_eq!(all(&db).await.len(), 3);
+    let error = draft.publish(false).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let draft = db.draft_table("people", rows.schema(), IndexSpec::new()).await.unwrap();
+    draft.table().append(rows.clone()).await.unwrap();
+    assert_eq!(draft.publish(true).await.unwrap().count_rows().await.unwrap(), 1);
+    assert_eq!(all(&db).await, owned(&[(1, "new")]));
+    assert!(table.append(people(&[(5, "late")])).await.is_err());
+    let draft = db.draft_table("other", rows.schema(), IndexSpec::new()).await.unwrap();
+    draft.discard().await;
+    assert_eq!(db.table_names().await.unwrap(), ["people"]);
+}

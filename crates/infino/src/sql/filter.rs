@@ -61,14 +61,7 @@ impl PredicateFilter {
         predicate: &Predicate,
     ) -> Result<Self, Error> {
         let file = annotate::file_schema(&snapshot.schema)?;
-        let expr = match predicate {
-            Predicate::Sql(sql) => parsed(state, &file, sql).map_err(|error| {
-                let shown: String = sql.chars().take(SHOWN_MAX).collect();
-                let cut = if shown.len() < sql.len() { "…" } else { "" };
-                Error::invalid(format!("predicate {shown:?}{cut}: {}", Error::from(error)))
-            })?,
-            Predicate::Expr(expr) => expr.as_ref().clone(),
-        };
+        let expr = expression(state, &file, predicate)?;
         let mut state = state.clone();
         state.mark_start_execution();
         Self::bind(&state, snapshot.schema.clone(), file, unqualified(expr)?)
@@ -209,6 +202,25 @@ impl PredicateFilter {
     }
 }
 
+/// The predicate as an expression over the columns of `file`.
+///
+/// # Errors
+/// `Invalid` if it does not parse.
+pub(super) fn expression(
+    state: &SessionState,
+    file: &SchemaRef,
+    predicate: &Predicate,
+) -> Result<Expr, Error> {
+    match predicate {
+        Predicate::Sql(sql) => parsed(state, file, sql).map_err(|error| {
+            let shown: String = sql.chars().take(SHOWN_MAX).collect();
+            let cut = if shown.len() < sql.len() { "…" } else { "" };
+            Error::invalid(format!("predicate {shown:?}{cut}: {}", Error::from(error)))
+        }),
+        Predicate::Expr(expr) => Ok(expr.as_ref().clone()),
+    }
+}
+
 /// A predicate's text as an expression over the columns of `file`.
 fn parsed(state: &SessionState, file: &SchemaRef, sql: &str) -> datafusion::error::Result<Expr> {
     let dialect = state.config().options().sql_parser.dialect;
@@ -232,7 +244,7 @@ fn simplified(state: &SessionState, file: &SchemaRef, expr: Expr) -> Result<Expr
 }
 
 /// The expression with bare column names: a predicate of one table needs no qualifiers.
-fn unqualified(expr: Expr) -> Result<Expr, Error> {
+pub(super) fn unqualified(expr: Expr) -> Result<Expr, Error> {
     let bare = expr.transform(|expr| {
         Ok(match expr {
             Expr::Column(column) if column.relation.is_some() => Transformed::yes(Expr::Column(

@@ -7,6 +7,7 @@
 //! | [`ddl`], [`alter`] | statements that make tables, or change their columns and indexes |
 //! | [`dml`], [`merge`] | statements that change rows |
 //! | [`provider`] | a pinned table as a relation of rows |
+//! | [`scan`] | the rows of a table without a statement |
 //! | [`source`] | the Parquet scan of it, dead rows taken out where a file is opened |
 //! | [`identifiers`] | names without quotes, whatever their case |
 //! | [`memory`] | what operators may take of the connection's memory |
@@ -39,6 +40,7 @@ mod provider;
 mod ranking;
 pub(crate) mod registered;
 mod row_sets;
+mod scan;
 mod search_exec;
 mod session;
 mod source;
@@ -49,5 +51,6 @@ pub(crate) use brief::Brief;
 pub(crate) use dml::{count_of, update_statement};
 pub(crate) use provider::PinnedTable;
 pub(crate) use row_sets::RowSets;
+pub use scan::Scan;
 pub use session::SqlQuery;
 pub(crate) use session::base_state;

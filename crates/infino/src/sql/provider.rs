@@ -40,6 +40,8 @@ pub(crate) struct PinnedTable {
     state: Arc<SessionState>,
     /// Whether a scan is to read the newest version in place of this.
     lives: bool,
+    /// Whether files are read in the order of their first rows.
+    in_order: bool,
 }
 
 impl PinnedTable {
@@ -50,7 +52,7 @@ impl PinnedTable {
     ) -> Result<Self> {
         let schema = annotate::file_schema(&snapshot.schema).map_err(external)?;
         let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
-        Ok(Self { table, snapshot, schema, columns: Arc::new(columns), state, lives: false })
+        Ok(Self { table, snapshot, schema, columns: Arc::new(columns), state, lives: false, in_order: false })
     }
 
     /// The reranker that the connection knows by this name.
@@ -77,6 +79,11 @@ impl PinnedTable {
     /// The same, but for the newest version, whichever that is when it is read.
     pub(super) fn living(self) -> Self {
         Self { lives: true, ..self }
+    }
+
+    /// The same, read file by file in the order of their first rows by a session of one partition.
+    pub(super) fn in_order(self) -> Self {
+        Self { in_order: true, ..self }
     }
 
     /// What is to be read now: this version, or if it lives the newest.
@@ -166,7 +173,10 @@ impl TableProvider for PinnedTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let entries = self.entries(session, filters)?;
+        let mut entries = self.entries(session, filters)?;
+        if self.in_order {
+            entries.sort_by_key(|entry| entry.summary.min_row_id);
+        }
         if entries.is_empty() {
             let schema = datafusion::common::project_schema(&self.schema, projection)?;
             return Ok(Arc::new(EmptyExec::new(schema)));

@@ -15,7 +15,7 @@ use infino_table::{Fusion, RowFilter, Table};
 
 use crate::search::{Question, Search};
 use crate::sql::filter::PredicateFilter;
-use crate::{Connection, Error, Predicate, TextMode};
+use crate::{Connection, Error, Predicate, Scan, TextMode};
 
 /// A table; cheap to clone.
 ///
@@ -138,6 +138,15 @@ impl Supertable {
         Search::new(self.clone(), question, limit, columns)
     }
 
+    /// The rows, with `columns` of them; `_id` is one of those that can be named. They come file by file, in the order in
+    /// which they were added but where updates and [`Supertable::optimize`] put them elsewhere.
+    ///
+    /// # Errors
+    /// On await: `Invalid` if a column is unknown.
+    pub fn scan(&self, columns: &[&str]) -> Scan {
+        Scan::new(self.clone(), columns)
+    }
+
     /// Rows in the table.
     ///
     /// # Errors
@@ -178,6 +187,10 @@ impl Supertable {
         // Inserted rows that still ride in the log are no object.
         let stored = snapshot.entries.iter().filter(|entry| entry.built.is_none());
         Ok(stored.map(info).collect())
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     pub(crate) fn table(&self) -> &Table {
