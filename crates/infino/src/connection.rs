@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
+use infino_format::catalog::Catalog;
 use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
 use infino_table::verify::VerifyReport;
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
@@ -199,16 +200,44 @@ impl Connection {
         index: IndexSpec,
     ) -> Result<Supertable, Error> {
         check_name(name)?;
-        if self.names().await?.contains_key(name) {
+        let (catalog, _) = catalog::read(&self.inner.store).await?;
+        if catalog.tables.contains_key(name) {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 format!("table {name:?} exists; open it or drop it first"),
             ));
         }
-        let table = self.make_unnamed(name, &schema.into(), index).await?;
+        let schema = schema.into();
+        if catalog.may_own(name)
+            && let Some(table) = self.make_owner(name, &schema, index.clone()).await?
+        {
+            return Ok(table);
+        }
+        let table = self.make_unnamed(name, &schema, index).await?;
         // From here on the name leads to the table; before, its head is garbage that nothing names.
         catalog::bind(&self.inner.store, name, table.table().root()).await?;
         Ok(table)
+    }
+
+    /// Makes a table in the own folder of its name, where whoever opens it looks first; `None` if a table is or was there.
+    async fn make_owner(
+        &self,
+        name: &str,
+        schema: &Arc<Schema>,
+        index: IndexSpec,
+    ) -> Result<Option<Supertable>, Error> {
+        let folder = Catalog::own_folder(name);
+        let table = match self.make_in(&folder, name, schema, index).await {
+            // Left by somebody who got no further, or about to get its name.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            made => made?,
+        };
+        if catalog::bind(&self.inner.store, name, &folder).await? {
+            return Ok(Some(table));
+        }
+        // A table of this name came and went since the catalog was read; the folder may be in the middle of its removal.
+        self.discard(&folder).await?;
+        Ok(None)
     }
 
     /// Makes a table that the catalog does not name yet.
@@ -218,21 +247,31 @@ impl Connection {
         schema: &Arc<Schema>,
         index: IndexSpec,
     ) -> Result<Supertable, Error> {
+        let folder = Catalog::other_folder(name, uuid::Uuid::new_v4().as_u128());
+        self.make_in(&folder, name, schema, index).await
+    }
+
+    async fn make_in(
+        &self,
+        folder: &str,
+        name: &str,
+        schema: &Arc<Schema>,
+        index: IndexSpec,
+    ) -> Result<Supertable, Error> {
         check_name(name)?;
         let schema = infino_superfile::table_schema(schema, index.into_set())?;
         self.inner.runtime.probe(&*self.inner.store).await?;
-        let folder = folder_for(name);
         let store = self.inner.store.clone();
         let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());
-        let table = Table::create(store, &folder, schema, runtime, options).await?;
-        Ok(Supertable::new(self.clone(), name, self.remember(&folder, table)))
+        let table = Table::create(store, folder, schema, runtime, options).await?;
+        Ok(Supertable::new(self.clone(), name, self.remember(folder, table)))
     }
 
     /// Gives a table that was made without one its name, in the place of the table that has it if it may be replaced.
     pub(crate) async fn name_table(&self, table: &Supertable, replace: bool) -> Result<(), Error> {
         let (store, folder) = (&self.inner.store, table.table().root());
         match replace {
-            false => catalog::bind(store, table.name(), folder).await,
+            false => catalog::bind(store, table.name(), folder).await.map(drop),
             true => match catalog::rebind(store, table.name(), folder).await? {
                 Some(before) => self.discard(&before).await,
                 None => Ok(()),
@@ -256,11 +295,16 @@ impl Connection {
     /// # Errors
     /// `NotFound`, naming the tables there are.
     pub async fn open_table(&self, name: &str) -> Result<Supertable, Error> {
-        let names = self.names().await?;
+        let (names, ahead) = futures::join!(self.names(), self.open_guess(name));
+        let names = names?;
         let Some(folder) = names.get(name) else {
             return Err(not_found(name, names.keys()));
         };
-        Ok(Supertable::new(self.clone(), name, self.open_folder(folder).await?))
+        let table = match ahead {
+            Some((guess, Ok(table))) if guess == *folder => self.remember(folder, table),
+            _ => self.open_folder(folder).await?,
+        };
+        Ok(Supertable::new(self.clone(), name, table))
     }
 
     /// The names of all tables, in order.
@@ -344,6 +388,19 @@ impl Connection {
         Ok(self.remember(folder, table))
     }
 
+    /// Opens the table where a table called `name` was last, or is at first, so that the catalog, which decides, is read
+    /// meanwhile. No folder is used twice, so a table found there is the named one if the catalog then names the folder.
+    async fn open_guess(&self, name: &str) -> Option<(String, Result<Table, Error>)> {
+        let known = self.inner.names.lock().expect("no panic while held").get(name).cloned();
+        let folder = known.unwrap_or_else(|| Catalog::own_folder(name));
+        if self.inner.open.lock().expect("no panic while held").contains_key(&folder) {
+            return None;
+        }
+        let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());
+        let table = Table::open(self.inner.store.clone(), &folder, runtime, options).await;
+        Some((folder, table.map_err(Error::from)))
+    }
+
     fn remember(&self, folder: &str, table: Table) -> Table {
         self.inner
             .open
@@ -376,14 +433,4 @@ fn check_name(name: &str) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::invalid(format!("table name {name:?} {problem}")))
-}
-
-/// A folder that no table had before, recognisable to a person who lists the store.
-fn folder_for(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
-        .take(48)
-        .collect();
-    format!("{plain}-{}", uuid::Uuid::new_v4().simple())
 }

@@ -131,22 +131,17 @@ impl Search {
     }
 
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
-        let snapshot = self.table.pin().await?;
-        let filter =
-            self.filter.map(|predicate| self.table.filter(&snapshot, predicate)).transpose()?;
-        let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
-        let table = self.table.table();
-        let batch = answer(
-            table,
-            &snapshot,
-            &self.question,
-            self.k,
-            self.options,
-            &columns,
-            filter.as_ref(),
-        )
-        .await?;
+        let search = &self;
+        let batch = self.table.on_pinned(|snapshot| search.on(snapshot)).await?;
         Ok(vec![batch])
+    }
+
+    async fn on(&self, snapshot: Arc<Snapshot>) -> Result<RecordBatch, Error> {
+        let filter = self.filter.clone();
+        let filter = filter.map(|predicate| self.table.filter(&snapshot, predicate)).transpose()?;
+        let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
+        let (table, question) = (self.table.table(), &self.question);
+        answer(table, &snapshot, question, self.k, self.options, &columns, filter.as_ref()).await
     }
 }
 
