@@ -7,7 +7,7 @@ use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use infino_format::catalog::Catalog;
-use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
+use infino_storage::{Cache, CacheOptions, CacheStats, CachedStore, Store, StoreOptions, WarmUp};
 use infino_table::verify::VerifyReport;
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
@@ -23,6 +23,7 @@ pub struct ConnectOptions {
     memory_bytes: Option<usize>,
     cache: CacheOptions,
     filter_cache_bytes: u64,
+    warm_up: WarmUp,
 }
 
 impl Default for ConnectOptions {
@@ -34,6 +35,7 @@ impl Default for ConnectOptions {
             memory_bytes: None,
             cache: CacheOptions { memory_bytes: 128 << 20, ..CacheOptions::default() },
             filter_cache_bytes: 32 << 20,
+            warm_up: WarmUp::None,
         }
     }
 }
@@ -96,6 +98,14 @@ impl ConnectOptions {
         self
     }
 
+    /// What of a table is read ahead, in the background, when it is opened; nothing unless set.
+    /// [`Supertable::warm_up`] does the same and tells when it is done.
+    #[must_use]
+    pub fn warm_up(mut self, mode: WarmUp) -> Self {
+        self.warm_up = mode;
+        self
+    }
+
     /// Bytes of row sets that are kept in memory, so that a filter is not evaluated twice on the same file; 32 MiB unless
     /// set, a bit a row.
     #[must_use]
@@ -130,6 +140,8 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     /// The store without a cache before it.
     bare: Arc<dyn Store>,
+    cache: Option<Arc<Cache>>,
+    warm_up: WarmUp,
     pub(crate) state: Arc<SessionState>,
     runtime: Runtime,
     options: TableOptions,
@@ -165,16 +177,19 @@ pub async fn connect(uri: &str) -> Result<Connection, Error> {
 /// As [`connect`].
 pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connection, Error> {
     let bare = infino_storage::connect(uri, &options.storage)?;
-    let store = match uri.starts_with("memory:")
-        || (options.cache.memory_bytes == 0 && options.cache.disk.is_none())
-    {
-        true => bare.clone(),
-        false => Arc::new(CachedStore::new(bare.clone(), Cache::open(&options.cache)?)),
+    let is_near = uri.starts_with("memory:")
+        || (options.cache.memory_bytes == 0 && options.cache.disk.is_none());
+    let cache = if is_near { None } else { Some(Cache::open(&options.cache)?) };
+    let store: Arc<dyn Store> = match &cache {
+        None => bare.clone(),
+        Some(cache) => Arc::new(CachedStore::new(bare.clone(), cache.clone())),
     };
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
             bare,
+            cache,
+            warm_up: options.warm_up,
             state: Arc::new(sql::base_state(
                 options.memory_bytes,
                 sql::RowSets::new(options.filter_cache_bytes),
@@ -371,6 +386,23 @@ impl Connection {
         sql::registered::register(self, context).await
     }
 
+    /// What the cache between the connection and its store did so far, and holds; `None` if there is none.
+    pub fn cache_stats(&self) -> Option<CacheStats> {
+        self.inner.cache.as_ref().map(|cache| cache.stats())
+    }
+
+    /// Writes down in the cache's directory what is in memory now, for a later [`WarmUp::Heat`] by whichever process;
+    /// nothing without a directory.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be written.
+    pub async fn save_heat(&self) -> Result<(), Error> {
+        match &self.inner.cache {
+            Some(cache) => Ok(cache.save_heat().await?),
+            None => Ok(()),
+        }
+    }
+
     /// The store's URI, without secrets.
     pub fn uri(&self) -> &str {
         self.inner.store.uri()
@@ -402,13 +434,21 @@ impl Connection {
     }
 
     fn remember(&self, folder: &str, table: Table) -> Table {
-        self.inner
-            .open
-            .lock()
-            .expect("no panic while held")
-            .entry(folder.to_owned())
-            .or_insert(table)
-            .clone()
+        let mut open = self.inner.open.lock().expect("no panic while held");
+        if let Some(known) = open.get(folder) {
+            return known.clone();
+        }
+        open.insert(folder.to_owned(), table.clone());
+        if self.inner.warm_up != WarmUp::None {
+            let (table, mode) = (table.clone(), self.inner.warm_up);
+            tokio::spawn(async move {
+                // Nobody waits for it: what fails is read when it is asked for.
+                if let Err(error) = table.warm_up(mode).await {
+                    tracing::debug!(root = table.root(), %error, "a table was not warmed up");
+                }
+            });
+        }
+        table
     }
 }
 

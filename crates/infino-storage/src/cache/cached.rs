@@ -11,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use super::flight::{self, Pilot, Seat};
 use super::promote::Written;
 use super::sieve::Key;
-use super::{Cache, count};
+use super::{Cache, WarmObject, WarmUp, count};
 use crate::{ObjectInfo, StorageError, Store, Swap, Tag, source};
 
 /// A range of more blocks than this is read past the cache: it is a scan, or its bounds are damaged.
@@ -323,6 +323,10 @@ impl Store for CachedStore {
         }
         self.cache.forget(object).await;
         self.inner.forget(path).await;
+    }
+
+    async fn warm_up(&self, mode: WarmUp, objects: &[WarmObject]) -> Result<usize, StorageError> {
+        self.warm_objects(mode, objects).await
     }
 
     async fn head(&self, path: &str) -> Result<ObjectInfo, StorageError> {

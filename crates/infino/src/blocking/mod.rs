@@ -34,7 +34,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::supertable::FileInfo;
 use crate::{
-    ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
+    CacheStats, ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
     Receipt, TextMode, VerifyReport,
 };
 pub use writer::Writer;
@@ -184,6 +184,20 @@ impl Connection {
     /// [`crate::Connection::query_sql`].
     pub fn query_sql(&self, sql: impl Into<String>) -> SqlQuery {
         SqlQuery { inner: self.inner.query_sql(sql), driver: self.driver.clone() }
+    }
+
+    /// [`crate::Connection::cache_stats`].
+    pub fn cache_stats(&self) -> Option<CacheStats> {
+        self.inner.cache_stats()
+    }
+
+    /// [`crate::Connection::save_heat`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_heat(&self) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        self.driver.run(async move { inner.save_heat().await })
     }
 
     /// [`crate::Connection::uri`].
