@@ -35,8 +35,14 @@ struct Options {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options =
-        Options { rows: 200_000, cells: Vec::new(), delay_ms: 30, trace: false, json: None, baseline: None };
+    let mut options = Options {
+        rows: 200_000,
+        cells: Vec::new(),
+        delay_ms: 30,
+        trace: false,
+        json: None,
+        baseline: None,
+    };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
         let number =
@@ -69,7 +75,8 @@ fn run(options: &Options) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     let wanted =
         |name: &str| options.cells.is_empty() || options.cells.iter().any(|cell| cell == name);
-    let measured = runtime.block_on(cells::run(options.rows, options.delay_ms, options.trace, &wanted));
+    let measured =
+        runtime.block_on(cells::run(options.rows, options.delay_ms, options.trace, &wanted));
     let cells: Vec<Cell> = measured.map_err(|error| error.to_string())?;
     let baseline = options.baseline.as_deref().map(measure::read_baseline).transpose()?;
     print!("{}", markdown(&cells, baseline.as_ref()));

@@ -89,7 +89,8 @@ async fn run(db: &Connection, table: &Supertable, query: Query) -> Result<(), Er
             drop(search.filter("tag = 'tag-7'").await?);
         }
         Query::Sql => {
-            let sql = format!("SELECT n, body FROM bm25_search('bench', 'body', '{text}', k => 10)");
+            let sql =
+                format!("SELECT n, body FROM bm25_search('bench', 'body', '{text}', k => 10)");
             drop(db.query_sql(sql).await?);
         }
     }

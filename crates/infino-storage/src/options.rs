@@ -215,15 +215,13 @@ mod tests {
         let options = StoreOptions::new().with("deadline_ms", "5").with("region", "x");
         assert_eq!(Limits::of(&options).unwrap().deadline, Duration::from_millis(5));
         assert_eq!(options.for_backend().collect::<Vec<_>>(), [("region", "x")]);
-        for (key, value) in
-            [
+        for (key, value) in [
             ("deadline_ms", "0"),
             ("retries", "-1"),
             ("fsync", "maybe"),
             ("mmap", "1"),
             ("part_bytes", "1"),
-        ]
-        {
+        ] {
             let error = Limits::of(&StoreOptions::new().with(key, value)).unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
         }

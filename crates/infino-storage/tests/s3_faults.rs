@@ -122,6 +122,30 @@ async fn writes_of_immutable_objects_survive_what_passes() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_the_range_is_told_from_none() {
+    let Bench { server, store } = start_with(&[("deadline_ms", "800"), ("retries", "1")]);
+    store.put("o", vec![7; 100].into()).await.unwrap();
+    for range in [90..101, 100..101, 500..600] {
+        let error = store.get_ranges("o", &[range.clone()]).await.unwrap_err();
+        assert!(matches!(error, StorageError::Range { .. }), "{range:?}: {error:?}");
+        assert!(!error.is_retryable());
+    }
+    server.set_flaw(Flaw::IgnoresRanges);
+    let error = store.get_ranges("o", &[10..20]).await.unwrap_err();
+    assert!(matches!(error, StorageError::Range { start: 10, end: 20, .. }), "{error:?}");
+    server.heal();
+    for fault in [Fault::Status(500), Fault::Close, Fault::ResetAfter, Fault::HalfReplyAfter] {
+        server.heal();
+        server.add(Rule::new(fault));
+        let error = store.get_ranges("o", &[10..20]).await.unwrap_err();
+        assert!(matches!(error, StorageError::Unavailable { .. }), "{fault:?}: {error:?}");
+    }
+    server.heal();
+    let error = store.get_ranges("gone", &[10..20]).await.unwrap_err();
+    assert!(matches!(error, StorageError::NotFound { .. }), "{error:?}");
+}
+
+#[tokio::test]
 async fn a_storm_ends_at_the_deadline() {
     let Bench { server, store } = start_with(&[("deadline_ms", "800"), ("swap_timeout_ms", "400")]);
     store.put("o", "x".into()).await.unwrap();

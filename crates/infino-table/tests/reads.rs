@@ -9,7 +9,7 @@ use std::time::Duration;
 use infino_fts::Query;
 use infino_manifest::Snapshot;
 use infino_storage::fault::{Fault, FaultStore, Operation, Rule};
-use infino_storage::{Cache, CacheOptions, CachedStore, MemoryStore, Store, StorageError, WarmUp};
+use infino_storage::{Cache, CacheOptions, CachedStore, MemoryStore, StorageError, Store, WarmUp};
 use infino_table::query::{rows, text};
 use infino_table::{Table, TableError};
 use tokio::time::Instant;

@@ -14,6 +14,8 @@ pub enum Flaw {
     IgnoresConditions,
     /// It checks the condition, lets others write, then writes.
     ChecksThenWrites,
+    /// It answers a read of a range with the whole object.
+    IgnoresRanges,
 }
 
 /// One thing that goes wrong with one request.

@@ -34,8 +34,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::supertable::FileInfo;
 use crate::{
-    CacheStats, ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
-    Receipt, TextMode, VerifyReport,
+    CacheStats, ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport,
+    Predicate, Receipt, TextMode, VerifyReport,
 };
 pub use writer::Writer;
 
