@@ -66,6 +66,26 @@ async fn credentials_that_do_not_fit_are_denied_with_advice() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_off_is_named() {
+    let Bench { server, store } = start();
+    store.put("o", "x".into()).await.unwrap();
+    server.add(Rule::new(Fault::ClockSkew));
+    let errors = [
+        store.get("o").await.err(),
+        store.get_ranges("o", &[0..1]).await.err(),
+        store.put("p", "x".into()).await.err(),
+        store.list("").await.err(),
+    ];
+    for error in errors.into_iter().flatten() {
+        assert!(matches!(error, StorageError::Denied { .. }), "{error:?}");
+        assert!(error.to_string().contains("set this machine's clock"), "{error}");
+        assert!(!error.is_retryable());
+    }
+    let swap = store.swap("o", None, "x".into()).await;
+    assert!(matches!(swap, Swap::Unclear(StorageError::Denied { .. })), "{swap:?}");
+}
+
+#[tokio::test]
 async fn a_missing_bucket_is_not_an_empty_one() {
     let Bench { server, .. } = start();
     let store = connect("s3://nowhere/t", &options(&server)).unwrap();

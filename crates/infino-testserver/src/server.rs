@@ -348,6 +348,11 @@ async fn serve_one(
             connection.write(&status_error(status)).await?;
             return Ok(true);
         }
+        Some(Fault::ClockSkew) => {
+            let text = "The difference between the request time and the current time is too large.";
+            connection.write(&Response::error(403, "RequestTimeTooSkewed", text)).await?;
+            return Ok(true);
+        }
         Some(Fault::Delay(wait)) => tokio::time::sleep(wait).await,
         Some(Fault::Late(wait)) => {
             let (shared, request) = (Arc::clone(shared), request.clone());

@@ -70,6 +70,32 @@ async fn a_name_opens_in_one_round_and_never_meets_old_objects() {
     assert!(docs.count_rows().await.is_err(), "the first table is gone");
 }
 
+/// A file that somebody removed from under the table is damage: named, and not to be tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_is_named() {
+    let server = Server::start(Options::default()).unwrap();
+    let docs = support::table(&connect(&server).await, &rows(0, 30, 1), 1).await;
+    let file = docs.files().await.unwrap().remove(0).path;
+    let db = connect(&server).await;
+    let docs = db.open_table("docs").await.unwrap();
+    let options = infino_storage::StoreOptions::new().with_all(server.client_options());
+    let store = infino_storage::connect(&server.uri("lake"), &options).unwrap();
+    store.delete(&file).await.unwrap();
+    let name = file.rsplit('/').next().unwrap();
+    let errors = [
+        docs.bm25_search("body", "w3", 10, &["n"]).await.err(),
+        docs.vector_search("embedding", &[0.1; 16], 10, &["n"]).await.err(),
+        db.query_sql("SELECT sum(n) FROM docs").await.err(),
+    ];
+    for error in errors {
+        let error = error.expect("the rows are gone");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains(name) && !error.is_retryable(), "{error}");
+    }
+    // What the manifest alone answers is still answered.
+    assert_eq!(docs.count_rows().await.unwrap(), 30);
+}
+
 /// Many who make a table of one name at once: one does, and everybody opens that one.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_many_who_make_a_table_one_does() {
