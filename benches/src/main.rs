@@ -14,15 +14,19 @@ use std::process::ExitCode;
 use measure::{Cell, markdown, to_json};
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--rows N] [--quick] [--cell NAME]... [--delay-ms N] [--trace] [--json FILE] [--baseline FILE]
+usage: cargo xtask bench [CELL]... [--rows N] [--quick] [--delay-ms N] [--trace] [--json FILE] [--baseline FILE]
 
+  CELL             only these: ingest text vector filtered hybrid sql commit cold
+  --cell NAME      the same
   --rows N         rows of the generated table (200000; 20000 with --quick)
-  --cell NAME      only these: ingest text vector filtered hybrid sql commit cold
   --delay-ms N     what the S3 server of the cell `cold` waits before each request (30)
   --trace          prints every request of the cell `cold`
   --json FILE      writes the figures there too
   --baseline FILE  figures of an earlier run; prints the ratio to them
 ";
+
+const CELLS: [&str; 8] =
+    ["ingest", "text", "vector", "filtered", "hybrid", "sql", "commit", "cold"];
 
 /// What the command line asks for.
 struct Options {
@@ -55,10 +59,14 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--trace" => options.trace = true,
             "--json" => options.json = Some(value()?),
             "--baseline" => options.baseline = Some(value()?),
+            name if !name.starts_with('-') => options.cells.push(name.to_owned()),
             _ => return Err(format!("unknown argument {arg}\n\n{USAGE}")),
         }
     }
-    Ok(options)
+    match options.cells.iter().find(|cell| !CELLS.contains(&cell.as_str())) {
+        Some(unknown) => Err(format!("there is no cell {unknown}\n\n{USAGE}")),
+        None => Ok(options),
+    }
 }
 
 fn main() -> ExitCode {
