@@ -160,7 +160,7 @@ mod tests {
         let mut catalog = Catalog::default();
         let own = Catalog::own_folder("docs");
         assert!(catalog.may_own("docs"));
-        assert_eq!(own, "docs-7a4b2c1b01ce9f4c");
+        assert_eq!(own, "docs-2b9c4d61754b82c2");
         catalog.tables.insert("docs".into(), Catalog::other_folder("docs", 9));
         assert_eq!(catalog.unbind("docs"), Some(format!("docs-{:032x}", 9)));
         assert!(catalog.may_own("docs"), "its own folder was not used");

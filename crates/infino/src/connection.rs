@@ -7,12 +7,13 @@ use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use infino_format::catalog::Catalog;
-use infino_storage::{Cache, CacheOptions, CacheStats, CachedStore, Store, StoreOptions, WarmUp};
+use infino_storage::{Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions, WarmUp};
 use infino_table::verify::VerifyReport;
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
 use crate::sql::{self, SqlQuery};
-use crate::{Error, ErrorKind, IndexSpec, Supertable, catalog};
+use crate::trace::{span, traced};
+use crate::{Error, ErrorKind, IndexSpec, Metrics, Supertable, catalog};
 
 /// How to connect; see the methods.
 #[derive(Debug, Clone)]
@@ -139,7 +140,7 @@ pub struct Connection {
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     /// The store without a cache before it.
-    bare: Arc<dyn Store>,
+    bare: Arc<MeteredStore>,
     cache: Option<Arc<Cache>>,
     warm_up: WarmUp,
     pub(crate) state: Arc<SessionState>,
@@ -177,12 +178,13 @@ pub async fn connect(uri: &str) -> Result<Connection, Error> {
 /// As [`connect`].
 pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connection, Error> {
     let bare = infino_storage::connect(uri, &options.storage)?;
-    let is_near = uri.starts_with("memory:")
+    let bare = Arc::new(MeteredStore::new(bare));
+    let uncached = uri.starts_with("memory:")
         || (options.cache.memory_bytes == 0 && options.cache.disk.is_none());
-    let cache = if is_near { None } else { Some(Cache::open(&options.cache)?) };
+    let cache = if uncached { None } else { Some(Cache::open(&options.cache)?) };
     let store: Arc<dyn Store> = match &cache {
-        None => bare.clone(),
         Some(cache) => Arc::new(CachedStore::new(bare.clone(), cache.clone())),
+        None => bare.clone(),
     };
     Ok(Connection {
         inner: Arc::new(Inner {
@@ -310,6 +312,10 @@ impl Connection {
     /// # Errors
     /// `NotFound`, naming the tables there are.
     pub async fn open_table(&self, name: &str) -> Result<Supertable, Error> {
+        traced(span!("open", table = name), self.open_named(name)).await
+    }
+
+    async fn open_named(&self, name: &str) -> Result<Supertable, Error> {
         let (names, ahead) = futures::join!(self.names(), self.open_guess(name));
         let names = names?;
         let Some(folder) = names.get(name) else {
@@ -362,7 +368,9 @@ impl Connection {
             return Err(not_found(name, names.keys()));
         };
         // From the store itself: what a cache still holds proves nothing.
-        Ok(infino_table::verify::verify(self.inner.bare.clone(), folder).await)
+        let work =
+            async { Ok(infino_table::verify::verify(self.inner.bare.clone(), folder).await) };
+        traced(span!("verify", table = name), work).await
     }
 
     /// A SQL statement over the tables; awaiting it runs it.
@@ -386,9 +394,10 @@ impl Connection {
         sql::registered::register(self, context).await
     }
 
-    /// What the cache between the connection and its store did so far, and holds; `None` if there is none.
-    pub fn cache_stats(&self) -> Option<CacheStats> {
-        self.inner.cache.as_ref().map(|cache| cache.stats())
+    /// What was asked of the store since this connection was made, and what its cache answered.
+    pub fn metrics(&self) -> Metrics {
+        let cache = self.inner.cache.as_ref().map(|cache| cache.stats());
+        Metrics { store: self.inner.bare.counters(), cache }
     }
 
     /// Writes down in the cache's directory what is in memory now, for a later [`WarmUp::Heat`] by whichever process;

@@ -34,8 +34,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::supertable::FileInfo;
 use crate::{
-    CacheStats, ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport,
-    Predicate, Receipt, TextMode, VerifyReport,
+    ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
+    Receipt, TextMode, VerifyReport,
 };
 pub use writer::Writer;
 
@@ -184,11 +184,6 @@ impl Connection {
     /// [`crate::Connection::query_sql`].
     pub fn query_sql(&self, sql: impl Into<String>) -> SqlQuery {
         SqlQuery { inner: self.inner.query_sql(sql), driver: self.driver.clone() }
-    }
-
-    /// [`crate::Connection::cache_stats`].
-    pub fn cache_stats(&self) -> Option<CacheStats> {
-        self.inner.cache_stats()
     }
 
     /// [`crate::Connection::save_heat`].

@@ -10,6 +10,7 @@ use infino_table::{
 
 use super::Supertable;
 use crate::Error;
+use crate::trace::{span, traced};
 
 impl Supertable {
     /// Puts inserted rows into superfiles, merges small files, rewrites files with many deleted rows, shortens the log, and
@@ -39,7 +40,8 @@ impl Supertable {
     /// As [`Supertable::optimize`].
     pub async fn optimize_with(&self, options: &MaintainOptions) -> Result<OptimizeReport, Error> {
         self.refuse_pinned("optimize")?;
-        Ok(self.table.maintain(options).await?)
+        let work = async { Ok(self.table.maintain(options).await?) };
+        traced(span!("optimize", table = self.name()), work).await
     }
 
     /// Brings the table's files near before a query asks for them: opens them, after reading ahead into the cache what
@@ -100,6 +102,7 @@ impl Supertable {
                 "an index cannot take a column out of the files; say `stored: true`",
             ));
         }
-        Ok(self.table.alter(changes).await?)
+        let work = async { Ok(self.table.alter(changes).await?) };
+        traced(span!("alter", table = self.name()), work).await
     }
 }
