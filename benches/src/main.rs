@@ -14,27 +14,39 @@ use std::process::ExitCode;
 use measure::{Cell, markdown, to_json};
 
 const USAGE: &str = "\
-usage: cargo xtask bench [--rows N] [--quick] [--cell NAME]... [--delay-ms N] [--json FILE] [--baseline FILE]
+usage: cargo xtask bench [CELL]... [--rows N] [--quick] [--delay-ms N] [--trace] [--json FILE] [--baseline FILE]
 
+  CELL             only these: ingest text vector filtered hybrid sql selective commit cold
+  --cell NAME      the same
   --rows N         rows of the generated table (200000; 20000 with --quick)
-  --cell NAME      only these: ingest text vector filtered hybrid sql selective commit cold
   --delay-ms N     what the S3 server of the cell `cold` waits before each request (30)
+  --trace          prints every request of the cell `cold`
   --json FILE      writes the figures there too
   --baseline FILE  figures of an earlier run; prints the ratio to them
 ";
+
+const CELLS: [&str; 8] =
+    ["ingest", "text", "vector", "filtered", "hybrid", "sql", "commit", "cold"];
 
 /// What the command line asks for.
 struct Options {
     rows: usize,
     cells: Vec<String>,
     delay_ms: u64,
+    trace: bool,
     json: Option<String>,
     baseline: Option<String>,
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options =
-        Options { rows: 200_000, cells: Vec::new(), delay_ms: 30, json: None, baseline: None };
+    let mut options = Options {
+        rows: 200_000,
+        cells: Vec::new(),
+        delay_ms: 30,
+        trace: false,
+        json: None,
+        baseline: None,
+    };
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
         let number =
@@ -44,12 +56,17 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
             "--rows" => options.rows = number(value()?)? as usize,
             "--cell" => options.cells.push(value()?),
             "--delay-ms" => options.delay_ms = number(value()?)?,
+            "--trace" => options.trace = true,
             "--json" => options.json = Some(value()?),
             "--baseline" => options.baseline = Some(value()?),
+            name if !name.starts_with('-') => options.cells.push(name.to_owned()),
             _ => return Err(format!("unknown argument {arg}\n\n{USAGE}")),
         }
     }
-    Ok(options)
+    match options.cells.iter().find(|cell| !CELLS.contains(&cell.as_str())) {
+        Some(unknown) => Err(format!("there is no cell {unknown}\n\n{USAGE}")),
+        None => Ok(options),
+    }
 }
 
 fn main() -> ExitCode {
@@ -66,7 +83,8 @@ fn run(options: &Options) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     let wanted =
         |name: &str| options.cells.is_empty() || options.cells.iter().any(|cell| cell == name);
-    let measured = runtime.block_on(cells::run(options.rows, options.delay_ms, &wanted));
+    let measured =
+        runtime.block_on(cells::run(options.rows, options.delay_ms, options.trace, &wanted));
     let cells: Vec<Cell> = measured.map_err(|error| error.to_string())?;
     let baseline = options.baseline.as_deref().map(measure::read_baseline).transpose()?;
     print!("{}", markdown(&cells, baseline.as_ref()));

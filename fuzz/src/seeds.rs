@@ -1,7 +1,5 @@
 //! The inputs under `corpus`: small sound bytes for each target, always the same.
 
-use std::collections::BTreeMap;
-
 use infino_format::catalog::Catalog;
 use infino_format::head::{Fence, TailItem, TokenMark, WriterMark};
 use infino_format::list::{CheckpointList, CheckpointRef};
@@ -30,11 +28,10 @@ const HIGHLIGHT: &str = "run \"old sea\"~2 wh* /a.{2}b/ man~1 [x TO z]\nThe old 
 
 /// Every seed.
 pub fn all() -> Vec<Seed> {
-    let catalog = Catalog {
-        tables: BTreeMap::from(
-            [("docs", "docs-1"), ("ä", "a-2")].map(|(a, b)| (a.into(), b.into())),
-        ),
-    };
+    let mut catalog = Catalog::default();
+    catalog.tables.extend([("docs", "docs-1"), ("ä", "a-2")].map(|(a, b)| (a.into(), b.into())));
+    catalog.tables.insert("gone".into(), Catalog::own_folder("gone"));
+    catalog.unbind("gone");
     let rows: RoaringBitmap = [1, 5, 6, 7, 70_000].into();
     let extra =
         IvfSpec { extra_bits: 3, rerank: RerankCodec::None, ..IvfSpec::new(20, Metric::Cosine) };

@@ -20,12 +20,22 @@ const BATCH: usize = 10_000;
 pub(crate) async fn run(
     rows: usize,
     delay_ms: u64,
+    trace: bool,
     wanted: &dyn Fn(&str) -> bool,
 ) -> Result<Vec<Cell>, Error> {
     let mut cells = Vec::new();
+    if wanted("cold") {
+        cells.extend(cold::cells(rows, delay_ms, trace).await?);
+    }
+    if !["ingest", "text", "vector", "filtered", "hybrid", "sql"].into_iter().any(wanted) {
+        if wanted("commit") {
+            cells.extend(commit::cells().await?);
+        }
+        return Ok(cells);
+    }
     let folder = Folder::new();
     let db = infino::connect(folder.uri()).await?;
-    let (table, ingest) = ingest(&db, rows).await?;
+    let (table, ingest) = ingest(&db, rows, rows).await?;
     if wanted("ingest") {
         cells.extend(ingest);
     }
@@ -49,14 +59,15 @@ pub(crate) async fn run(
     if wanted("commit") {
         cells.extend(commit::cells().await?);
     }
-    if wanted("cold") {
-        cells.extend(cold::cells(rows.min(100_000), delay_ms).await?);
-    }
     Ok(cells)
 }
 
-/// A table of generated rows, and what it cost to make.
-async fn ingest(db: &Connection, rows: usize) -> Result<(Supertable, Vec<Cell>), Error> {
+/// A table of generated rows, committed every so many, and what it cost to make.
+async fn ingest(
+    db: &Connection,
+    rows: usize,
+    commit_rows: usize,
+) -> Result<(Supertable, Vec<Cell>), Error> {
     let index =
         IndexSpec::new().fts("body").keyword("tag").vector("embedding", DIM, Metric::Cosine);
     let table = db.create_table("bench", corpus::schema(), index).await?;
@@ -68,6 +79,9 @@ async fn ingest(db: &Connection, rows: usize) -> Result<(Supertable, Vec<Cell>),
         input += batch.get_array_memory_size();
         let start = Instant::now();
         writer.append(&batch).await?;
+        if (from + BATCH) % commit_rows < BATCH {
+            writer.commit().await?;
+        }
         seconds += start.elapsed().as_secs_f64();
     }
     let start = Instant::now();

@@ -16,7 +16,7 @@
 //! assert!(matches!(store.swap("head", Some(&first), "3".into()).await, Swap::Lost));
 //! # Ok::<(), infino_storage::StorageError>(()) }).unwrap();
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "aws", feature = "azure", feature = "gcp")),
     allow(dead_code, unused_imports, reason = "some of it serves only the backends left out")
@@ -33,6 +33,7 @@ pub mod folder;
 pub mod local;
 pub mod memory;
 pub mod meter;
+mod mmap;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub mod object;
 pub mod options;

@@ -18,14 +18,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::disk::Disk;
+use crate::mmap::Maps;
 use crate::options::Limits;
-use crate::{ObjectInfo, StorageError, Store, StoreOptions, Swap, Tag, error};
+use crate::{ObjectInfo, StorageError, Store, StoreOptions, Swap, Tag, error, source};
 
 /// Objects as files below one directory. A tag is the BLAKE3 hash of the bytes.
 #[derive(Debug)]
 pub struct LocalStore {
     uri: String,
     disk: Disk,
+    /// If files are mapped rather than read.
+    maps: Option<Maps>,
 }
 
 impl LocalStore {
@@ -39,7 +42,8 @@ impl LocalStore {
         let limits = Limits::of(options)?;
         let root = names::open_root(directory)?;
         let uri = format!("file://{}", root.display());
-        Ok(Self { uri, disk: Disk::new(root, limits.fsync, limits.swap_timeout) })
+        let maps = limits.mmap.then(Maps::default);
+        Ok(Self { uri, disk: Disk::new(root, limits.fsync, limits.swap_timeout), maps })
     }
 
     /// The directory.
@@ -53,6 +57,13 @@ impl LocalStore {
     /// `Invalid` if `path` cannot be an object's name.
     pub fn file(&self, path: &str) -> Result<PathBuf, StorageError> {
         self.disk.file(path)
+    }
+
+    /// The next read of an object that was written maps its new file.
+    fn unmap(&self, path: &str) {
+        if let Some(maps) = &self.maps {
+            maps.forget(path);
+        }
     }
 
     /// Runs `work` where blocking is allowed. It runs to its end even if the caller stops waiting.
@@ -98,8 +109,20 @@ impl Store for LocalStore {
         path: &str,
         ranges: &[Range<u64>],
     ) -> Result<Vec<Bytes>, StorageError> {
-        let ranges = ranges.to_vec();
-        self.blocking(path, "reading", move |disk, name| disk.get_ranges(name, &ranges)).await
+        let Some(maps) = &self.maps else {
+            let ranges = ranges.to_vec();
+            let read = move |disk: &Disk, name: &str| disk.get_ranges(name, &ranges);
+            return self.blocking(path, "reading", read).await;
+        };
+        let object = match maps.get(path) {
+            Some(known) => known,
+            None => {
+                let mapped = self.blocking(path, "mapping", Disk::map).await?;
+                maps.keep(path, &mapped);
+                mapped
+            }
+        };
+        ranges.iter().map(|range| source::slice(path, &object, range)).collect()
     }
 
     async fn head(&self, path: &str) -> Result<ObjectInfo, StorageError> {
@@ -107,17 +130,22 @@ impl Store for LocalStore {
     }
 
     async fn put(&self, path: &str, bytes: Bytes) -> Result<(), StorageError> {
-        self.blocking(path, "writing", move |disk, name| disk.put(name, &mut &bytes[..])).await
+        let put = move |disk: &Disk, name: &str| disk.put(name, &mut &bytes[..]);
+        let outcome = self.blocking(path, "writing", put).await;
+        self.unmap(path);
+        outcome
     }
 
     async fn put_file(&self, path: &str, file: &Path) -> Result<(), StorageError> {
         let source = file.to_owned();
-        self.blocking(path, "writing", move |disk, name| {
+        let put = move |disk: &Disk, name: &str| {
             let mut file = std::fs::File::open(&source)
                 .map_err(|e| error::of_local_file(&source, "reading", &e))?;
             disk.put(name, &mut file)
-        })
-        .await
+        };
+        let outcome = self.blocking(path, "writing", put).await;
+        self.unmap(path);
+        outcome
     }
 
     async fn swap(&self, path: &str, expected: Option<&Tag>, bytes: Bytes) -> Swap {
@@ -125,7 +153,9 @@ impl Store for LocalStore {
         let done = self.blocking(path, "swapping", move |disk, name| {
             disk.swap(name, expected.as_ref(), &bytes)
         });
-        match done.await {
+        let done = done.await;
+        self.unmap(path);
+        match done {
             Ok(Some(tag)) => Swap::Done(tag),
             Ok(None) => Swap::Lost,
             Err(error) => Swap::Unclear(error),
@@ -137,7 +167,9 @@ impl Store for LocalStore {
     }
 
     async fn delete(&self, path: &str) -> Result<(), StorageError> {
-        self.blocking(path, "deleting", Disk::delete).await
+        let outcome = self.blocking(path, "deleting", Disk::delete).await;
+        self.unmap(path);
+        outcome
     }
 }
 

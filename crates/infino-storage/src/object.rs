@@ -133,8 +133,10 @@ impl RemoteStore {
         range: Option<&Range<u64>>,
         clips: bool,
     ) -> Result<(Bytes, ObjectMeta), Failure> {
-        let result = self.data.get_opts(location, options).await;
-        let result = result.map_err(|e| Failure::of_read(path, range, e))?;
+        let result = match self.data.get_opts(location, options).await {
+            Ok(result) => result,
+            Err(error) => return Err(self.failed_read(path, location, range, error).await),
+        };
         let (meta, told) = (result.meta.clone(), result.range.clone());
         let is_end =
             |wanted: &Range<u64>| clips && told.start == wanted.start && told.end == meta.size;
@@ -146,6 +148,27 @@ impl RemoteStore {
             return Err(Failure::short(path, &told, bytes.len()));
         }
         Ok((bytes, meta))
+    }
+
+    /// What a read that gave no bytes means. Where the store answered, and what it answered is not the range, the object's
+    /// length tells whether the range can be had at all.
+    async fn failed_read(
+        &self,
+        path: &str,
+        location: &object_store::path::Path,
+        range: Option<&Range<u64>>,
+        error: object_store::Error,
+    ) -> Failure {
+        let Some(range) = range.filter(|_| failure::may_be_other_range(&error)) else {
+            return Failure::of(path, "reading", error);
+        };
+        match self.data.head(location).await {
+            Ok(meta) if meta.size < range.end => {
+                Failure::not_exact(path, range, format!("an object of {} bytes", meta.size))
+            }
+            Ok(_) => Failure::of_answer(path, range, error),
+            Err(error) => Failure::of(path, "looking up", error),
+        }
     }
 
     /// Reads once, or twice if the first is slow and the store has room; the first success counts.

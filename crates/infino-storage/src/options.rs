@@ -23,6 +23,7 @@ use crate::credentials::CredentialsProvider;
 /// | `multipart_bytes` | objects from this size on go up in parts | 104857600 |
 /// | `part_bytes` | size of those parts, at least 5242880 | 8388608 |
 /// | `fsync` | `false` leaves local writes to the operating system, for tests and scratch data | true |
+/// | `mmap` | `true` maps local files into memory instead of reading them; nobody may change or shorten them in place | false |
 ///
 /// Every other key goes to the backend. `access_key` and `secret_key` stand for the names that S3 gives them, and
 /// `anonymous` for requests without a signature; the rest is spelled as the backend spells it: `endpoint`, `region`,
@@ -122,7 +123,7 @@ impl fmt::Debug for StoreOptions {
     }
 }
 
-const LIMIT_KEYS: [&str; 11] = [
+const LIMIT_KEYS: [&str; 12] = [
     "deadline_ms",
     "swap_timeout_ms",
     "connect_timeout_ms",
@@ -134,6 +135,7 @@ const LIMIT_KEYS: [&str; 11] = [
     "multipart_bytes",
     "part_bytes",
     "fsync",
+    "mmap",
 ];
 
 /// The options that mean the same on every backend, read and checked.
@@ -150,6 +152,7 @@ pub(crate) struct Limits {
     pub(crate) multipart_bytes: u64,
     pub(crate) part_bytes: usize,
     pub(crate) fsync: bool,
+    pub(crate) mmap: bool,
 }
 
 impl Limits {
@@ -166,14 +169,13 @@ impl Limits {
                 }),
             },
         };
-        let fsync = match options.get("fsync").map(str::trim) {
-            None | Some("true") => true,
-            Some("false") => false,
-            Some(other) => {
-                return Err(StorageError::Invalid {
-                    problem: format!("option fsync = {other:?} must be true or false"),
-                });
-            }
+        let flag = |key: &str, default: bool| match options.get(key).map(str::trim) {
+            None => Ok(default),
+            Some("true") => Ok(true),
+            Some("false") => Ok(false),
+            Some(other) => Err(StorageError::Invalid {
+                problem: format!("option {key} = {other:?} must be true or false"),
+            }),
         };
         let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         Ok(Self {
@@ -191,7 +193,8 @@ impl Limits {
             range_part_bytes: number("range_part_bytes", 8 << 20, 4096)?,
             multipart_bytes: number("multipart_bytes", 100 << 20, 1)?,
             part_bytes: count(number("part_bytes", 8 << 20, Self::PART_BYTES_MIN)?),
-            fsync,
+            fsync: flag("fsync", true)?,
+            mmap: flag("mmap", false)?,
         })
     }
 }
@@ -212,9 +215,13 @@ mod tests {
         let options = StoreOptions::new().with("deadline_ms", "5").with("region", "x");
         assert_eq!(Limits::of(&options).unwrap().deadline, Duration::from_millis(5));
         assert_eq!(options.for_backend().collect::<Vec<_>>(), [("region", "x")]);
-        for (key, value) in
-            [("deadline_ms", "0"), ("retries", "-1"), ("fsync", "maybe"), ("part_bytes", "1")]
-        {
+        for (key, value) in [
+            ("deadline_ms", "0"),
+            ("retries", "-1"),
+            ("fsync", "maybe"),
+            ("mmap", "1"),
+            ("part_bytes", "1"),
+        ] {
             let error = Limits::of(&StoreOptions::new().with(key, value)).unwrap_err();
             assert!(error.to_string().contains(key), "{error}");
         }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::StorageError;
+use crate::{StorageError, WarmObject, WarmUp};
 
 /// Marks one content of an object: equal tags, equal bytes. An ETag, a generation, a hash: opaque.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -86,6 +86,11 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// Drops what is cached of an object, so that the next read of it comes from where it is stored: for a caller that
     /// found its bytes damaged.
     async fn forget(&self, _path: &str) {}
+
+    /// Reads objects ahead, in the order given, if the store has a cache, until that is half full; returns how many.
+    async fn warm_up(&self, _mode: WarmUp, _objects: &[WarmObject]) -> Result<usize, StorageError> {
+        Ok(0)
+    }
 
     /// Length and age.
     async fn head(&self, path: &str) -> Result<ObjectInfo, StorageError>;

@@ -39,9 +39,11 @@ async fn cached() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn local_disk() {
     let directory = tempfile::tempdir().unwrap();
-    let options = StoreOptions::new().with("fsync", "false");
-    let store = LocalStore::open(directory.path(), &options).unwrap();
-    conformance::check_all(Arc::new(store), 100_000).await;
+    for mmap in ["false", "true"] {
+        let options = StoreOptions::new().with("fsync", "false").with("mmap", mmap);
+        let store = LocalStore::open(&directory.path().join(mmap), &options).unwrap();
+        conformance::check_all(Arc::new(store), 100_000).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -66,6 +66,26 @@ async fn credentials_that_do_not_fit_are_denied_with_advice() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_off_is_named() {
+    let Bench { server, store } = start();
+    store.put("o", "x".into()).await.unwrap();
+    server.add(Rule::new(Fault::ClockSkew));
+    let errors = [
+        store.get("o").await.err(),
+        store.get_ranges("o", &[0..1]).await.err(),
+        store.put("p", "x".into()).await.err(),
+        store.list("").await.err(),
+    ];
+    for error in errors.into_iter().flatten() {
+        assert!(matches!(error, StorageError::Denied { .. }), "{error:?}");
+        assert!(error.to_string().contains("set this machine's clock"), "{error}");
+        assert!(!error.is_retryable());
+    }
+    let swap = store.swap("o", None, "x".into()).await;
+    assert!(matches!(swap, Swap::Unclear(StorageError::Denied { .. })), "{swap:?}");
+}
+
+#[tokio::test]
 async fn a_missing_bucket_is_not_an_empty_one() {
     let Bench { server, .. } = start();
     let store = connect("s3://nowhere/t", &options(&server)).unwrap();
@@ -119,6 +139,30 @@ async fn writes_of_immutable_objects_survive_what_passes() {
         store.put(&name, "x".into()).await.unwrap();
         assert_eq!(store.get(&name).await.unwrap().0, "x", "{fault:?}");
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_the_range_is_told_from_none() {
+    let Bench { server, store } = start_with(&[("deadline_ms", "800"), ("retries", "1")]);
+    store.put("o", vec![7; 100].into()).await.unwrap();
+    for range in [90..101, 100..101, 500..600] {
+        let error = store.get_ranges("o", &[range.clone()]).await.unwrap_err();
+        assert!(matches!(error, StorageError::Range { .. }), "{range:?}: {error:?}");
+        assert!(!error.is_retryable());
+    }
+    server.set_flaw(Flaw::IgnoresRanges);
+    let error = store.get_ranges("o", &[10..20]).await.unwrap_err();
+    assert!(matches!(error, StorageError::Range { start: 10, end: 20, .. }), "{error:?}");
+    server.heal();
+    for fault in [Fault::Status(500), Fault::Close, Fault::ResetAfter, Fault::HalfReplyAfter] {
+        server.heal();
+        server.add(Rule::new(fault));
+        let error = store.get_ranges("o", &[10..20]).await.unwrap_err();
+        assert!(matches!(error, StorageError::Unavailable { .. }), "{fault:?}: {error:?}");
+    }
+    server.heal();
+    let error = store.get_ranges("gone", &[10..20]).await.unwrap_err();
+    assert!(matches!(error, StorageError::NotFound { .. }), "{error:?}");
 }
 
 #[tokio::test]

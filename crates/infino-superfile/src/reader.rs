@@ -70,6 +70,22 @@ impl Superfile {
         Ok(Arc::new(file))
     }
 
+    /// What is read to open a file of this summary: the start of each index section, then everything from the checksums to
+    /// the file's end. `None` if the summary contradicts itself.
+    pub fn open_ranges(summary: &SuperfileSummary) -> Option<Vec<Range<u64>>> {
+        let footer_start = summary.file_len.checked_sub(summary.footer_len)?;
+        let (last, indexes) = summary.sections.split_last()?;
+        let range_of = |section: &SectionRef| {
+            let end = section.offset.checked_add(section.open_len)?;
+            (end <= footer_start).then_some(section.offset..end)
+        };
+        let mut ranges = indexes.iter().map(range_of).collect::<Option<Vec<_>>>()?;
+        // The checksums stand right before the footer: one range reads both.
+        let checksums = range_of(last).filter(|range| range.end == footer_start)?;
+        ranges.push(checksums.start..summary.file_len);
+        Some(ranges)
+    }
+
     /// What the manifest knows of the file.
     pub fn summary(&self) -> &Arc<SuperfileSummary> {
         &self.summary
@@ -165,28 +181,16 @@ impl Opening {
         self,
         summary: Arc<SuperfileSummary>,
     ) -> Result<Superfile, SuperfileError> {
-        let footer_start = summary.file_len.checked_sub(summary.footer_len);
-        let (Some(footer_start), Some((last, indexes))) =
-            (footer_start, summary.sections.split_last())
-        else {
+        let Some(ranges) = Superfile::open_ranges(&summary) else {
             return Err(self.contradicts(&summary));
         };
-        let range_of = |section: &SectionRef| {
-            let end = section.offset.checked_add(section.open_len)?;
-            (end <= footer_start).then_some(section.offset..end)
-        };
-        let openings: Option<Vec<_>> = indexes.iter().map(range_of).collect();
-        let (Some(mut ranges), Some(checksums)) = (openings, range_of(last)) else {
-            return Err(self.contradicts(&summary));
-        };
-        if checksums.end != footer_start {
-            return Err(self.contradicts(&summary));
-        }
-        // The checksums stand right before the footer: one range reads both.
-        ranges.push(checksums.start..summary.file_len);
         let mut opens = read(&self.store, &self.path, "footer", &ranges).await?;
-        let tail = opens.pop().expect("pushed above");
-        let checksums_len = (footer_start - checksums.start) as usize;
+        let (tail_start, tail) = match (ranges.last(), opens.pop()) {
+            (Some(range), Some(tail)) => (range.start, tail),
+            _ => return Err(self.contradicts(&summary)),
+        };
+        let footer_start = summary.file_len - summary.footer_len;
+        let checksums_len = (footer_start - tail_start) as usize;
         let bytes = tail.slice(checksums_len..);
         checksum::verify("footer", &bytes, summary.footer_crc)
             .map_err(|source| self.corrupt("footer", footer_start..summary.file_len, source))?;

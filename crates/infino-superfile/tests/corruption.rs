@@ -9,14 +9,14 @@ use std::sync::Arc;
 use infino_format::summary::{SectionKind, SuperfileSummary};
 use infino_superfile::{Superfile, SuperfileError};
 use support::questions::{Answer, QUESTIONS, ask};
-use support::{OneObject, batch, build, indexed_columns, indexed_schema, mix, small};
+use support::{OneObject, batch, build, keyed_columns, keyed_schema, mix, small};
 
 const ROWS: u64 = 600;
 const PATH: &str = "data/one.parquet";
 
 fn built(first: u64) -> (Vec<u8>, SuperfileSummary) {
-    let schema = indexed_schema();
-    let rows = batch(&schema, 1, indexed_columns(first..first + ROWS));
+    let schema = keyed_schema();
+    let rows = batch(&schema, 1, keyed_columns(first..first + ROWS));
     let (bytes, summary) = build(&schema, small(), &[rows]).unwrap();
     assert!(bytes.len() >= 64 << 10);
     (bytes, summary)
@@ -134,7 +134,7 @@ fn a_check_in_depth_names_every_damaged_part_and_every_contradiction() {
     let file = run(open(bytes.clone(), Some(&summary))).unwrap();
     let sound = run(file.verify_in_depth()).unwrap();
     assert!(sound.is_sound(), "{sound:?}");
-    assert_eq!((sound.rows, sound.sections, sound.bytes), (ROWS, 2, bytes.len() as u64));
+    assert_eq!((sound.rows, sound.sections, sound.bytes), (ROWS, 3, bytes.len() as u64));
 
     let store = OneObject::new(bytes.clone());
     let file = run(Superfile::open(store.clone(), PATH, Some(Arc::new(summary.clone())))).unwrap();
@@ -221,8 +221,8 @@ fn check_all_wrong(bytes: Vec<u8>, summary: &SuperfileSummary) {
 
 #[test]
 fn what_is_no_superfile_is_refused() {
-    let schema = indexed_schema();
-    let rows = batch(&schema, 1, indexed_columns(0..10));
+    let schema = keyed_schema();
+    let rows = batch(&schema, 1, keyed_columns(0..10));
     let mut parquet = Vec::new();
     let mut writer =
         parquet::arrow::ArrowWriter::try_new(&mut parquet, rows.schema(), None).unwrap();

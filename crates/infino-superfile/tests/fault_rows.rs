@@ -14,7 +14,7 @@ use infino_storage::{Store, StoreOptions, connect};
 use infino_superfile::{Superfile, SuperfileError};
 use infino_testserver::{Fault, Options, Rule, Server};
 use support::questions::{Answer, QUESTIONS, ask};
-use support::{OneObject, batch, build, indexed_columns, indexed_schema, mix, small};
+use support::{OneObject, batch, build, keyed_columns, keyed_schema, mix, small};
 
 const PATH: &str = "data/one.parquet";
 
@@ -66,8 +66,8 @@ impl Row {
 }
 
 fn built() -> (Bytes, Arc<SuperfileSummary>) {
-    let schema = indexed_schema();
-    let rows = batch(&schema, 1, indexed_columns(0..600));
+    let schema = keyed_schema();
+    let rows = batch(&schema, 1, keyed_columns(0..600));
     let (bytes, summary) = build(&schema, small(), &[rows]).unwrap();
     assert!(bytes.len() >= 64 << 10);
     (bytes.into(), Arc::new(summary))
@@ -134,10 +134,13 @@ async fn f8_no_damage_to_a_file_changes_an_answer() {
     let len = bytes.len() as u64;
     let corrupt = SuperfileError::is_corrupt;
 
-    // Bytes in an order that looks random, each once, until there were enough.
-    let flips = row.scaled(65_536).min(len);
+    // Bytes in an order that looks random, each once: all of them, or fewer where the row is scaled down.
+    let flips = match row.scaled(65_536) {
+        65_536.. => len,
+        fewer => fewer.min(len),
+    };
     for turn in 0..flips {
-        let byte = (turn.wrapping_mul(48_271).wrapping_add(row.seed) % len) as usize;
+        let byte = (turn.wrapping_mul(1_000_003).wrapping_add(row.seed) % len) as usize;
         let question = (turn % QUESTIONS as u64) as usize;
         store.flip(byte, turn as usize % 8);
         let found = match turn % 16 {

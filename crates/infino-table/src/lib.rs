@@ -29,6 +29,7 @@ mod runtime;
 pub mod table;
 pub mod verify;
 pub mod versions;
+mod warm;
 pub mod writer;
 
 pub use error::TableError;

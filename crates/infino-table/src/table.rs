@@ -1,10 +1,12 @@
 //! The handle on one table.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
+use futures::future::{self, Either};
 use infino_format::SuperfileId;
 use infino_format::schema::TableSchema;
 use infino_manifest::{Entry, Snapshot};
@@ -31,6 +33,8 @@ pub(crate) struct Inner {
     pub(crate) options: TableOptions,
     pub(crate) mint: RowIdMint,
     current: Mutex<Current>,
+    /// Whether the head had moved when it was last read.
+    is_moving: AtomicBool,
     /// Held while the head is read, so that many queries that want a fresh snapshot share one read.
     refreshing: tokio::sync::Mutex<()>,
     /// Rows that wait to be inserted.
@@ -96,6 +100,7 @@ impl Table {
                 runtime,
                 mint: RowIdMint::default(),
                 current: Mutex::new(Current { snapshot: empty, checked: Instant::now() }),
+                is_moving: AtomicBool::new(false),
                 refreshing: tokio::sync::Mutex::new(()),
                 inserts: fresh::Queue::default(),
                 upkeep: fresh::Upkeep::default(),
@@ -143,6 +148,41 @@ impl Table {
         }
     }
 
+    /// Runs `query` on the snapshot of [`Table::pin`], without waiting for storage to confirm it first: the query begins on
+    /// the newest snapshot known while the head is read, and begins anew if that has moved. Where it moved the last time
+    /// it is read first.
+    ///
+    /// # Errors
+    /// As [`Table::pin`], and what `query` fails with.
+    pub async fn on_pinned<T, E, F>(&self, query: impl Fn(Arc<Snapshot>) -> F) -> Result<T, E>
+    where
+        E: From<TableError>,
+        F: Future<Output = Result<T, E>>,
+    {
+        if self.inner.is_moving.load(Ordering::Relaxed) {
+            return query(self.pin().await?).await;
+        }
+        let guess = self.snapshot();
+        let (pin, ahead) = (std::pin::pin!(self.pin()), std::pin::pin!(query(guess.clone())));
+        // The pin is looked at first: where it takes no waiting nothing is done twice.
+        match future::select(pin, ahead).await {
+            Either::Left((pinned, ahead)) => {
+                let pinned = pinned?;
+                match pinned.version == guess.version {
+                    true => ahead.await,
+                    false => query(pinned).await,
+                }
+            }
+            Either::Right((answer, pin)) => {
+                let pinned = pin.await?;
+                match pinned.version == guess.version {
+                    true => answer,
+                    false => query(pinned).await,
+                }
+            }
+        }
+    }
+
     /// Asks storage whether the head moved, and if so reads the new snapshot.
     ///
     /// # Errors
@@ -160,6 +200,7 @@ impl Table {
         let started = Instant::now();
         let head = self.inner.log.refresh().await?.head;
         let known = self.snapshot();
+        self.inner.is_moving.store(head.version != known.version, Ordering::Relaxed);
         let snapshot = if head.version == known.version {
             known
         } else {

@@ -23,6 +23,7 @@ pub(crate) fn answer(shared: &Shared, request: &Request) -> Option<Response> {
             "none" => Ok(Flaw::None),
             "ignores_conditions" => Ok(Flaw::IgnoresConditions),
             "checks_then_writes" => Ok(Flaw::ChecksThenWrites),
+            "ignores_ranges" => Ok(Flaw::IgnoresRanges),
             other => Err(format!("kind {other:?} is not known")),
         }
         .map(|flaw| shared.set_flaw(flaw)),

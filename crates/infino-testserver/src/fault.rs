@@ -14,6 +14,8 @@ pub enum Flaw {
     IgnoresConditions,
     /// It checks the condition, lets others write, then writes.
     ChecksThenWrites,
+    /// It answers a read of a range with the whole object.
+    IgnoresRanges,
 }
 
 /// One thing that goes wrong with one request.
@@ -22,6 +24,8 @@ pub enum Fault {
     /// Nothing happens; the answer has this status (503 `SlowDown`, 500 `InternalError`, 409
     /// `ConditionalRequestConflict`, 403 `AccessDenied`).
     Status(u16),
+    /// Nothing happens; the server finds the request's time too far from its own (403 `RequestTimeTooSkewed`).
+    ClockSkew,
     /// It happens; the answer has this status all the same.
     StatusAfter(u16),
     /// Nothing happens; the connection closes without an answer.
@@ -147,6 +151,7 @@ impl Rule {
         let wait = Duration::from_millis(number("ms", 1000)?);
         let fault = match get("kind").unwrap_or_default() {
             "status" => Fault::Status(status),
+            "clock_skew" => Fault::ClockSkew,
             "status_after" => Fault::StatusAfter(status),
             "close" => Fault::Close,
             "close_after" => Fault::CloseAfter,

@@ -3,7 +3,8 @@
 //! It speaks the part of the protocol that object stores are used by: objects by path-style URL, ranges, conditional reads
 //! and writes, uploads in parts, listings in pages, deletion one by one and in bulk, requests signed with version 4. Its
 //! conditional writes are exact: condition and write are one step under one lock. [`Flaw`]s take that away, [`Rule`]s make
-//! single requests fail in every way a network knows, and [`Stats`] count requests and bytes.
+//! single requests fail in every way a network knows, [`Stats`] count requests and bytes, and a trace of [`Traced`]
+//! requests tells which of them waited for one another.
 //!
 //! Requests with a bearer token are taken for Google Cloud Storage's XML protocol, which differs in little: conditions on
 //! the generation of an object instead of its ETag. Any token will do.
@@ -27,7 +28,9 @@ mod objects;
 mod s3;
 mod server;
 mod stats;
+mod trace;
 
 pub use fault::{Fault, Flaw, Rule};
 pub use server::{Options, Server};
 pub use stats::Stats;
+pub use trace::{Traced, rounds};

@@ -104,7 +104,7 @@ async fn write(
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     let mut objects = shared.objects();
-    if shared.flaw() == Flaw::None
+    if matches!(shared.flaw(), Flaw::None | Flaw::IgnoresRanges)
         && let Err(refused) = condition(objects.get(&target.bucket, &target.key), request)
     {
         return refused;
@@ -162,7 +162,8 @@ fn get(shared: &Shared, request: &Request, target: &Target) -> Response {
         return described(304);
     }
     let len = object.bytes.len() as u64;
-    match request.header("range").and_then(|range| parse_range(range, len)) {
+    let range = request.header("range").filter(|_| shared.flaw() != Flaw::IgnoresRanges);
+    match range.and_then(|range| parse_range(range, len)) {
         None => described(200).body(object.bytes.clone()),
         Some(range) if range.start >= range.end => {
             Response::error(416, "InvalidRange", "The requested range is not satisfiable")

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::AsyncWriteExt;
 use tokio::sync::watch;
@@ -14,6 +14,7 @@ use crate::fault::{Fault, Flaw, Rule, next_random};
 use crate::http::{Connection, Request, Response};
 use crate::objects::Objects;
 use crate::stats::Stats;
+use crate::trace::{Trace, Traced};
 use crate::{admin, s3};
 
 /// How to start a server.
@@ -64,6 +65,7 @@ struct Control {
     random: u64,
     in_flight: u64,
     stats: Stats,
+    trace: Option<Trace>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -118,6 +120,14 @@ impl Shared {
         });
         control.stats.faults += u64::from(fault.is_some());
         (fault, control.delay)
+    }
+
+    fn answered(&self, request: &Request, began: Instant, bytes: u64) {
+        let mut control = lock(&self.control);
+        control.stats.bytes_out += bytes;
+        if let Some(trace) = &mut control.trace {
+            trace.add(request, began, bytes);
+        }
     }
 
     fn begin(&self) {
@@ -177,6 +187,7 @@ impl Server {
                 random: options.seed,
                 in_flight: 0,
                 stats: Stats::default(),
+                trace: None,
             }),
         });
         let runtime =
@@ -242,6 +253,16 @@ impl Server {
     /// Counts since the start or the last [`Server::heal`].
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// Remembers every request from now on.
+    pub fn trace_begin(&self) {
+        lock(&self.shared.control).trace = Some(Trace::new());
+    }
+
+    /// The requests answered since [`Server::trace_begin`], in the order of their answers; remembers no more.
+    pub fn trace_end(&self) -> Vec<Traced> {
+        lock(&self.shared.control).trace.take().map(Trace::into_requests).unwrap_or_default()
     }
 
     /// Uploads in parts that were begun and neither completed nor aborted.
@@ -316,6 +337,7 @@ async fn serve_one(
     shared: &Arc<Shared>,
     request: &Request,
 ) -> io::Result<bool> {
+    let began = Instant::now();
     let (fault, delay) = shared.fate(request);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -324,6 +346,11 @@ async fn serve_one(
         Some(Fault::Close) => return Ok(false),
         Some(Fault::Status(status)) => {
             connection.write(&status_error(status)).await?;
+            return Ok(true);
+        }
+        Some(Fault::ClockSkew) => {
+            let text = "The difference between the request time and the current time is too large.";
+            connection.write(&Response::error(403, "RequestTimeTooSkewed", text)).await?;
             return Ok(true);
         }
         Some(Fault::Delay(wait)) => tokio::time::sleep(wait).await,
@@ -338,7 +365,7 @@ async fn serve_one(
         _ => {}
     }
     let response = s3::answer(shared, request).await;
-    shared.count(|stats| stats.bytes_out += response.body.len() as u64);
+    shared.answered(request, began, response.body.len() as u64);
     reply(connection, shared, fault, response).await
 }
 

@@ -34,14 +34,15 @@ pub(crate) async fn read_if_changed(
     }
 }
 
-/// Binds `name` to `folder`, which nobody else has ever used.
+/// Binds `name` to `folder`, which no other table has ever been in; `false` if that cannot be told of this folder any more.
 ///
 /// # Errors
 /// `AlreadyExists` if the name is bound to another folder.
-pub(crate) async fn bind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Result<(), Error> {
+pub(crate) async fn bind(store: &Arc<dyn Store>, name: &str, folder: &str) -> Result<bool, Error> {
     change(store, |catalog| match catalog.tables.get(name) {
         Some(bound) if bound == folder => Ok(Edit::Done),
         Some(_) => Err(taken(name)),
+        None if is_spent(catalog, name, folder) => Ok(Edit::Spent),
         None => {
             catalog.tables.insert(name.to_owned(), folder.to_owned());
             Ok(Edit::Write)
@@ -66,7 +67,8 @@ pub(crate) async fn rebind(
         if catalog.tables.get(name).is_some_and(|bound| bound == folder) {
             return Ok(Edit::Done);
         }
-        let bound = catalog.tables.insert(name.to_owned(), folder.to_owned());
+        let bound = catalog.unbind(name);
+        catalog.tables.insert(name.to_owned(), folder.to_owned());
         *before.lock().expect("no panic while held") = bound;
         Ok(Edit::Write)
     })
@@ -80,10 +82,16 @@ pub(crate) async fn unbind(store: &Arc<dyn Store>, name: &str, folder: &str) -> 
         if catalog.tables.get(name).is_none_or(|bound| bound != folder) {
             return Ok(Edit::Done);
         }
-        catalog.tables.remove(name);
+        catalog.unbind(name);
         Ok(Edit::Write)
     })
     .await
+    .map(drop)
+}
+
+/// Whether `folder` is the own folder of a name that has given it up.
+fn is_spent(catalog: &Catalog, name: &str, folder: &str) -> bool {
+    folder == Catalog::own_folder(name) && !catalog.may_own(name)
 }
 
 /// Gives the table in `folder`, which is named `from`, the name `to`.
@@ -118,24 +126,27 @@ enum Edit {
     Done,
     /// It must be written.
     Write,
+    /// It must not be made.
+    Spent,
 }
 
-/// Applies `edit` until it is done. An unclear swap is settled by reading again: the edit itself tells whether its effect
+/// Applies `edit` until it is done; `false` if it must not be made. An unclear swap is settled by reading again: the edit itself tells whether its effect
 /// is there, since a folder belongs to one attempt only.
 async fn change(
     store: &Arc<dyn Store>,
     edit: impl Fn(&mut Catalog) -> Result<Edit, Error>,
-) -> Result<(), Error> {
+) -> Result<bool, Error> {
     let mut last = None;
     for attempt in 0..ATTEMPTS {
         let (mut catalog, tag) = read(store).await?;
         match edit(&mut catalog)? {
-            Edit::Done => return Ok(()),
+            Edit::Done => return Ok(true),
+            Edit::Spent => return Ok(false),
             Edit::Write => {}
         }
         let bytes = catalog.encode(uuid::Uuid::new_v4().as_u128());
         match store.swap(PATH, tag.as_ref(), bytes.into()).await {
-            Swap::Done(_) => return Ok(()),
+            Swap::Done(_) => return Ok(true),
             Swap::Lost => {}
             Swap::Unclear(error) => last = Some(error),
         }

@@ -6,8 +6,11 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
+use infino_format::catalog::Catalog;
 use infino_manifest::Snapshot;
-use infino_storage::{Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions, Tag};
+use infino_storage::{
+    Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions, Tag, WarmUp,
+};
 use infino_table::verify::VerifyReport;
 use infino_table::{Budget, Held, ReadConsistency, Runtime, Table, TableOptions};
 
@@ -26,6 +29,7 @@ pub struct ConnectOptions {
     sql_memory_bytes: Option<usize>,
     cache: CacheOptions,
     filter_cache_bytes: u64,
+    warm_up: WarmUp,
 }
 
 impl Default for ConnectOptions {
@@ -38,6 +42,7 @@ impl Default for ConnectOptions {
             sql_memory_bytes: None,
             cache: CacheOptions { memory_bytes: 128 << 20, ..CacheOptions::default() },
             filter_cache_bytes: 32 << 20,
+            warm_up: WarmUp::None,
         }
     }
 }
@@ -111,6 +116,14 @@ impl ConnectOptions {
         self
     }
 
+    /// What of a table is read ahead, in the background, when it is opened; nothing unless set.
+    /// [`Supertable::warm_up`] does the same and tells when it is done.
+    #[must_use]
+    pub fn warm_up(mut self, mode: WarmUp) -> Self {
+        self.warm_up = mode;
+        self
+    }
+
     /// Bytes of row sets that are kept in memory, so that a filter is not evaluated twice on the same file; 32 MiB unless
     /// set, a bit a row.
     #[must_use]
@@ -146,6 +159,7 @@ pub(crate) struct Inner {
     /// The store without a cache before it.
     bare: Arc<MeteredStore>,
     cache: Option<Arc<Cache>>,
+    warm_up: WarmUp,
     pub(crate) state: Arc<SessionState>,
     pub(crate) brief: Brief,
     rerankers: Rerankers,
@@ -233,6 +247,7 @@ pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connecti
             store,
             bare,
             cache,
+            warm_up: options.warm_up,
             state: Arc::new(sql::base_state(
                 sql_bytes,
                 &budget,
@@ -264,16 +279,44 @@ impl Connection {
         index: IndexSpec,
     ) -> Result<Supertable, Error> {
         check_name(name)?;
-        if self.names().await?.contains_key(name) {
+        let (catalog, _) = catalog::read(&self.inner.store).await?;
+        if catalog.tables.contains_key(name) {
             return Err(Error::new(
                 ErrorKind::AlreadyExists,
                 format!("table {name:?} exists; open it or drop it first"),
             ));
         }
-        let table = self.make_unnamed(name, &schema.into(), index).await?;
+        let schema = schema.into();
+        if catalog.may_own(name)
+            && let Some(table) = self.make_owner(name, &schema, index.clone()).await?
+        {
+            return Ok(table);
+        }
+        let table = self.make_unnamed(name, &schema, index).await?;
         // From here on the name leads to the table; before, its head is garbage that nothing names.
         catalog::bind(&self.inner.store, name, table.table().root()).await?;
         Ok(table)
+    }
+
+    /// Makes a table in the own folder of its name, where whoever opens it looks first; `None` if a table is or was there.
+    async fn make_owner(
+        &self,
+        name: &str,
+        schema: &Arc<Schema>,
+        index: IndexSpec,
+    ) -> Result<Option<Supertable>, Error> {
+        let folder = Catalog::own_folder(name);
+        let table = match self.make_in(&folder, name, schema, index).await {
+            // Left by somebody who got no further, or about to get its name.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(None),
+            made => made?,
+        };
+        if catalog::bind(&self.inner.store, name, &folder).await? {
+            return Ok(Some(table));
+        }
+        // A table of this name came and went since the catalog was read; the folder may be in the middle of its removal.
+        self.discard(&folder).await?;
+        Ok(None)
     }
 
     /// Makes a table that the catalog does not name yet.
@@ -283,21 +326,31 @@ impl Connection {
         schema: &Arc<Schema>,
         index: IndexSpec,
     ) -> Result<Supertable, Error> {
+        let folder = Catalog::other_folder(name, uuid::Uuid::new_v4().as_u128());
+        self.make_in(&folder, name, schema, index).await
+    }
+
+    async fn make_in(
+        &self,
+        folder: &str,
+        name: &str,
+        schema: &Arc<Schema>,
+        index: IndexSpec,
+    ) -> Result<Supertable, Error> {
         check_name(name)?;
         let schema = infino_superfile::table_schema(schema, index.into_set())?;
         self.inner.runtime.probe(&*self.inner.store).await?;
-        let folder = folder_for(name);
         let store = self.inner.store.clone();
         let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());
-        let table = Table::create(store, &folder, schema, runtime, options).await?;
-        Ok(Supertable::new(self.clone(), name, self.remember(&folder, table)))
+        let table = Table::create(store, folder, schema, runtime, options).await?;
+        Ok(Supertable::new(self.clone(), name, self.remember(folder, table)))
     }
 
     /// Gives a table that was made without one its name, in the place of the table that has it if it may be replaced.
     pub(crate) async fn name_table(&self, table: &Supertable, replace: bool) -> Result<(), Error> {
         let (store, folder) = (&self.inner.store, table.table().root());
         match replace {
-            false => catalog::bind(store, table.name(), folder).await,
+            false => catalog::bind(store, table.name(), folder).await.map(drop),
             true => match catalog::rebind(store, table.name(), folder).await? {
                 Some(before) => self.discard(&before).await,
                 None => Ok(()),
@@ -326,11 +379,16 @@ impl Connection {
     }
 
     async fn open_named(&self, name: &str) -> Result<Supertable, Error> {
-        let names = self.names().await?;
+        let (names, ahead) = futures::join!(self.names(), self.open_guess(name));
+        let names = names?;
         let Some(folder) = names.get(name) else {
             return Err(not_found(name, names.keys()));
         };
-        Ok(Supertable::new(self.clone(), name, self.open_folder(folder).await?))
+        let table = match ahead {
+            Some((guess, Ok(table))) if guess == *folder => self.remember(folder, table),
+            _ => self.open_folder(folder).await?,
+        };
+        Ok(Supertable::new(self.clone(), name, table))
     }
 
     /// The names of all tables, in order.
@@ -437,6 +495,18 @@ impl Connection {
         Metrics { store: self.inner.bare.counters(), cache }
     }
 
+    /// Writes down in the cache's directory what is in memory now, for a later [`WarmUp::Heat`] by whichever process;
+    /// nothing without a directory.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file cannot be written.
+    pub async fn save_heat(&self) -> Result<(), Error> {
+        match &self.inner.cache {
+            Some(cache) => Ok(cache.save_heat().await?),
+            None => Ok(()),
+        }
+    }
+
     /// The store's URI, without secrets.
     pub fn uri(&self) -> &str {
         self.inner.store.uri()
@@ -454,14 +524,35 @@ impl Connection {
         Ok(self.remember(folder, table))
     }
 
+    /// Opens the table where a table called `name` was last, or is at first, so that the catalog, which decides, is read
+    /// meanwhile. No folder is used twice, so a table found there is the named one if the catalog then names the folder.
+    async fn open_guess(&self, name: &str) -> Option<(String, Result<Table, Error>)> {
+        let known = self.inner.names.lock().expect("no panic while held").get(name).cloned();
+        let folder = known.unwrap_or_else(|| Catalog::own_folder(name));
+        if self.inner.open.lock().expect("no panic while held").contains_key(&folder) {
+            return None;
+        }
+        let (runtime, options) = (self.inner.runtime.clone(), self.inner.options.clone());
+        let table = Table::open(self.inner.store.clone(), &folder, runtime, options).await;
+        Some((folder, table.map_err(Error::from)))
+    }
+
     fn remember(&self, folder: &str, table: Table) -> Table {
-        self.inner
-            .open
-            .lock()
-            .expect("no panic while held")
-            .entry(folder.to_owned())
-            .or_insert(table)
-            .clone()
+        let mut open = self.inner.open.lock().expect("no panic while held");
+        if let Some(known) = open.get(folder) {
+            return known.clone();
+        }
+        open.insert(folder.to_owned(), table.clone());
+        if self.inner.warm_up != WarmUp::None {
+            let (table, mode) = (table.clone(), self.inner.warm_up);
+            tokio::spawn(async move {
+                // Nobody waits for it: what fails is read when it is asked for.
+                if let Err(error) = table.warm_up(mode).await {
+                    tracing::debug!(root = table.root(), %error, "a table was not warmed up");
+                }
+            });
+        }
+        table
     }
 }
 
@@ -486,14 +577,4 @@ fn check_name(name: &str) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::invalid(format!("table name {name:?} {problem}")))
-}
-
-/// A folder that no table had before, recognisable to a person who lists the store.
-fn folder_for(name: &str) -> String {
-    let plain: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '-' || c == '_' { c } else { '_' })
-        .take(48)
-        .collect();
-    format!("{plain}-{}", uuid::Uuid::new_v4().simple())
 }

@@ -57,10 +57,10 @@ pub use index_spec::IndexSpec;
 pub use infino_format::record::Operation;
 pub use infino_format::schema::{IndexSet, Metric, RerankCodec, TextIndex, VectorIndex};
 pub use infino_manifest::VersionInfo;
-pub use infino_storage::CacheStats;
 pub use infino_storage::fault::{
     Count as IoCount, Counters as IoCounters, Operation as IoOperation,
 };
+pub use infino_storage::{CacheStats, WarmUp};
 pub use infino_table::query::{Fusion, FusionMethod};
 pub use infino_table::verify::{Problem, VerifyReport};
 pub use infino_table::{

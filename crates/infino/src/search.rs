@@ -163,16 +163,22 @@ impl Search {
     }
 
     async fn run(self) -> Result<Vec<RecordBatch>, Error> {
-        let Self { table, question, k, columns, filter, options, rerank } = self;
-        let snapshot = table.pin().await?;
-        let filter = filter.map(|predicate| table.filter(&snapshot, predicate)).transpose()?;
-        let columns = columns.iter().map(String::as_str).collect::<Vec<_>>();
-        let (table, value) = (table.table(), question.value_name());
+        let search = &self;
+        let batch = self.table.on_pinned(|snapshot| search.on(snapshot)).await?;
+        Ok(vec![batch])
+    }
+
+    async fn on(&self, snapshot: Arc<Snapshot>) -> Result<RecordBatch, Error> {
+        let filter = self.filter.clone();
+        let filter = filter.map(|predicate| self.table.filter(&snapshot, predicate)).transpose()?;
+        let columns = self.columns.iter().map(String::as_str).collect::<Vec<_>>();
+        let (table, value) = (self.table.table(), self.question.value_name());
         // Before any work: a misspelt column must not cost a search.
         rows::result_schema(&snapshot, value, &columns)?;
-        let ask = Ask { question, k, options, filter, rerank };
+        let (question, rerank) = (self.question.clone(), self.rerank.clone());
+        let ask = Ask { question, k: self.k, options: self.options, filter, rerank };
         let hits = ask.find(table, &snapshot).await?;
-        Ok(vec![rows::fetch(table, &snapshot, &hits, value, &columns).await?])
+        Ok(rows::fetch(table, &snapshot, &hits, value, &columns).await?)
     }
 }
 

@@ -3,7 +3,7 @@
 mod support;
 
 use infino::{ConnectOptions, Connection, ErrorKind};
-use infino_testserver::{Fault, Flaw, Options, Rule, Server};
+use infino_testserver::{Fault, Flaw, Options, Rule, Server, rounds};
 use support::{batch, ns, one, rows};
 
 async fn connect(server: &Server) -> Connection {
@@ -33,6 +33,96 @@ async fn a_table_lives_on_s3() {
     docs.optimize().await.unwrap();
     assert_eq!(docs.count_rows().await.unwrap(), 150);
     db.drop_table("docs").await.unwrap();
+}
+
+/// The first table of a name opens in one round; no later one meets its objects, whatever else is dropped or left behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_opens_in_one_round_and_never_meets_old_objects() {
+    let server = Server::start(Options::default()).unwrap();
+    let docs = support::table(&connect(&server).await, &support::rows(0, 30, 1), 1).await;
+    let folder = |files: Vec<infino::FileInfo>| files[0].path.split('/').next().unwrap().to_owned();
+    let first = folder(docs.files().await.unwrap());
+    server.set_delay(std::time::Duration::from_millis(20));
+    let db = connect(&server).await;
+    server.trace_begin();
+    let opened = db.open_table("docs").await.unwrap();
+    assert_eq!(rounds(&server.trace_end()), 1);
+    assert_eq!(opened.count_rows().await.unwrap(), 30);
+    server.trace_begin();
+    let error = db.open_table("nothing").await.unwrap_err();
+    assert_eq!((error.kind(), rounds(&server.trace_end())), (ErrorKind::NotFound, 1));
+    server.set_delay(std::time::Duration::ZERO);
+
+    let mut seen = vec![first];
+    for rows in [10, 20] {
+        db.drop_table("docs").await.unwrap();
+        let docs = support::table(&db, &support::rows(0, rows, 1), 1).await;
+        seen.push(folder(docs.files().await.unwrap()));
+        // By a connection that knows nothing, and by one that knows the name by a folder of before.
+        for db in [&connect(&server).await, &db] {
+            let docs = db.open_table("docs").await.unwrap();
+            assert_eq!(docs.count_rows().await.unwrap(), rows as u64);
+        }
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert!(docs.count_rows().await.is_err(), "the first table is gone");
+}
+
+/// A file that somebody removed from under the table is damage: named, and not to be tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_is_named() {
+    let server = Server::start(Options::default()).unwrap();
+    let docs = support::table(&connect(&server).await, &rows(0, 30, 1), 1).await;
+    let file = docs.files().await.unwrap().remove(0).path;
+    let db = connect(&server).await;
+    let docs = db.open_table("docs").await.unwrap();
+    let options = infino_storage::StoreOptions::new().with_all(server.client_options());
+    let store = infino_storage::connect(&server.uri("lake"), &options).unwrap();
+    store.delete(&file).await.unwrap();
+    let name = file.rsplit('/').next().unwrap();
+    let errors = [
+        docs.bm25_search("body", "w3", 10, &["n"]).await.err(),
+        docs.vector_search("embedding", &[0.1; 16], 10, &["n"]).await.err(),
+        db.query_sql("SELECT sum(n) FROM docs").await.err(),
+    ];
+    for error in errors {
+        let error = error.expect("the rows are gone");
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+        assert!(error.to_string().contains(name) && !error.is_retryable(), "{error}");
+    }
+    // What the manifest alone answers is still answered.
+    assert_eq!(docs.count_rows().await.unwrap(), 30);
+}
+
+/// Many who make a table of one name at once: one does, and everybody opens that one.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_make_a_table_one_does() {
+    let server = Server::start(Options::default()).unwrap();
+    for round in 0..6 {
+        let mut makers = tokio::task::JoinSet::new();
+        for _ in 0..4 {
+            let db = connect(&server).await;
+            makers.spawn(async move {
+                match db.create_table("docs", support::schema(), support::index()).await {
+                    Ok(docs) => {
+                        docs.append(batch(&rows(0, 7, 1))).await.unwrap();
+                        true
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
+                        false
+                    }
+                }
+            });
+        }
+        let made = makers.join_all().await.into_iter().filter(|&made| made).count();
+        assert_eq!(made, 1, "round {round}");
+        let db = connect(&server).await;
+        assert_eq!(db.open_table("docs").await.unwrap().count_rows().await.unwrap(), 7);
+        db.drop_table("docs").await.unwrap();
+    }
 }
 
 /// Eight writers, each through a connection of its own, on a server that loses one reply in five to a conditional write.

@@ -10,7 +10,7 @@ use crate::StorageError;
 /// Objects that are warmed at once.
 const OBJECTS_AT_ONCE: usize = 8;
 
-/// How much of the objects named to [`CachedStore::warm_up`] is read ahead.
+/// How much of the objects named to [`crate::Store::warm_up`] is read ahead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WarmUp {
     /// Nothing.
@@ -37,11 +37,8 @@ pub struct WarmObject {
 }
 
 impl CachedStore {
-    /// Reads objects into the cache, in the order given, until it is half full; returns how many.
-    ///
-    /// # Errors
-    /// As [`crate::Store::get_ranges`]; what was read before stays.
-    pub async fn warm_up(
+    /// As [`crate::Store::warm_up`]; what was read before a failure stays.
+    pub(super) async fn warm_objects(
         &self,
         mode: WarmUp,
         objects: &[WarmObject],
@@ -69,13 +66,13 @@ impl CachedStore {
                 break;
             }
             left -= bytes;
-            work.push((object.path.as_str(), ranges));
+            work.push((object.path.clone(), ranges));
         }
         let count = work.len();
         futures::stream::iter(work)
             .map(|(path, ranges)| async move {
                 for range in &ranges {
-                    self.fill(path, range.clone()).await?;
+                    self.fill(&path, range.clone()).await?;
                 }
                 Ok::<_, StorageError>(())
             })

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::lock::Lock;
 use super::names;
 use crate::error::of_io;
-use crate::{ObjectInfo, StorageError, Tag, path, source};
+use crate::{ObjectInfo, StorageError, Tag, mmap, path, source};
 
 /// Temporary files that nobody has written to for so long belong to a process that died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -60,6 +60,12 @@ impl Disk {
         let mut file = self.open(name)?;
         let len = file.metadata().map_err(|e| of_io(name, "reading", &e))?.len();
         ranges.iter().map(|range| read_range(name, &mut file, len, range)).collect()
+    }
+
+    /// The whole object, mapped.
+    pub(super) fn map(&self, name: &str) -> Result<Bytes, StorageError> {
+        let file = self.open(name)?;
+        mmap::map(&file).map_err(|e| of_io(name, "mapping", &e))
     }
 
     pub(super) fn head(&self, name: &str) -> Result<ObjectInfo, StorageError> {

@@ -79,28 +79,23 @@ impl Failure {
         })
     }
 
-    /// The failure of a read, of `range` if there is one.
-    pub(super) fn of_read(
-        path: &str,
-        range: Option<&Range<u64>>,
-        error: object_store::Error,
-    ) -> Self {
+    /// The failure of a read of `range`, which the object has.
+    pub(super) fn of_answer(path: &str, range: &Range<u64>, error: object_store::Error) -> Self {
         let said = Said::of(&error);
-        match range {
-            Some(range) if said.status == Some(416) => {
-                let got = "416 Range Not Satisfiable: the object is shorter".to_owned();
-                Self::Error(source::not_exact(path, range, got))
-            }
-            Some(range) if said.is_other_range() => {
-                Self::Error(source::not_exact(path, range, said.problem))
-            }
-            _ => Self::of(path, "reading", error),
+        match said.status {
+            // It was answered well, with something else.
+            None => Self::not_exact(path, range, said.problem),
+            Some(_) => Self::of(path, "reading", error),
         }
+    }
+
+    pub(super) fn not_exact(path: &str, range: &Range<u64>, got: String) -> Self {
+        Self::Error(source::not_exact(path, range, got))
     }
 
     /// The object ends before the range does.
     pub(super) fn other_range(path: &str, wanted: &Range<u64>, told: &Range<u64>) -> Self {
-        Self::Error(source::not_exact(path, wanted, format!("bytes {}..{}", told.start, told.end)))
+        Self::not_exact(path, wanted, format!("bytes {}..{}", told.start, told.end))
     }
 
     /// The failure of a body whose head had come.
@@ -123,6 +118,17 @@ impl Failure {
     pub(super) fn is_body(&self) -> bool {
         matches!(self, Self::Body(_))
     }
+}
+
+/// Whether the store may have answered a read with something else than the range: it was reached, and did not refuse.
+pub(super) fn may_be_other_range(error: &object_store::Error) -> bool {
+    let object_store::Error::Generic { source, .. } = error else { return false };
+    let unreached = |error: &(dyn StdError + 'static)| {
+        error.is::<object_store::client::HttpError>() || error.is::<StorageError>()
+    };
+    let first: &(dyn StdError + 'static) = source.as_ref();
+    !std::iter::successors(Some(first), |&error| error.source()).any(unreached)
+        && matches!(Said::of(error).status, None | Some(416))
 }
 
 /// What the store said, without the URL, which may hold a signature.
@@ -158,13 +164,6 @@ impl Said {
         // A redirect means another region or endpoint; 408 and 429 mean later.
         self.problem.contains("redirect")
             || self.status.is_some_and(|s| (300..500).contains(&s) && s != 408 && s != 429)
-    }
-
-    /// Whether an answer came that is not the range asked for. The client's errors for it are told apart by text alone.
-    fn is_other_range(&self) -> bool {
-        ["object was only", "non-partial response", "Content-Range", "Requested "]
-            .iter()
-            .any(|text| self.status.is_none() && self.problem.contains(text))
     }
 
     fn advice(&self) -> String {

@@ -207,6 +207,23 @@ pub fn indexed_schema() -> TableSchema {
     table_schema(&schema, indexes).unwrap()
 }
 
+/// [`indexed_schema`] and a key: every kind of section.
+pub fn keyed_schema() -> TableSchema {
+    let indexed = indexed_schema();
+    let fields = infino_superfile::arrow_schema(&indexed).unwrap().fields().iter().cloned();
+    let id = Arc::new(Field::new("id", DataType::Int64, false));
+    let columns = Schema::new(fields.chain([id]).collect::<Vec<_>>());
+    table_schema(&columns, IndexSet { key: vec!["id".into()], ..indexed.indexes }).unwrap()
+}
+
+/// The rows `rows` of an endless table under [`keyed_schema`].
+pub fn keyed_columns(rows: Range<u64>) -> Vec<ArrayRef> {
+    let id: Int64Array = rows.clone().map(|row| Some(mix(row) as i64)).collect();
+    let mut columns = indexed_columns(rows);
+    columns.push(Arc::new(id));
+    columns
+}
+
 /// The rows `rows` of an endless table under [`indexed_schema`]; about one in eleven values is null.
 pub fn indexed_columns(rows: Range<u64>) -> Vec<ArrayRef> {
     let words = ["brown", "fox", "jumps", "over", "lazy", "dogs", "while", "rust", "compiles"];

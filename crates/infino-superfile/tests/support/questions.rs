@@ -1,11 +1,11 @@
-//! Questions that touch every part of a file under [`super::indexed_schema`].
+//! Questions that touch every part of a file under [`super::keyed_schema`].
 
 use arrow::array::RecordBatch;
 use infino_fts::{CorpusStats, Hit, Operator, Query};
-use infino_superfile::{Superfile, SuperfileError};
+use infino_superfile::{KeyEncoder, Superfile, SuperfileError, arrow_schema};
 use infino_vector::{Neighbor, SearchParams};
 
-use super::{DIM, mix};
+use super::{DIM, batch, keyed_columns, keyed_schema, mix};
 
 /// What a question of a file answers.
 #[derive(Debug, PartialEq)]
@@ -14,9 +14,10 @@ pub enum Answer {
     Matches(Vec<u32>),
     Neighbors(Vec<Neighbor>),
     Rows(RecordBatch),
+    Keys(Vec<(usize, u32)>),
 }
 
-pub const QUESTIONS: usize = 12;
+pub const QUESTIONS: usize = 13;
 
 /// Asks `file` the question of this number.
 pub async fn ask(file: &Superfile, question: usize) -> Result<Answer, SuperfileError> {
@@ -53,6 +54,17 @@ pub async fn ask(file: &Superfile, question: usize) -> Result<Answer, SuperfileE
         }
         9 => Ok(Answer::Rows(file.rows(&[3, 540, 77], &["n", "key"]).await?)),
         10 => Ok(Answer::Rows(file.rows(&[500, 499, 0], &["body"]).await?)),
-        _ => Ok(Answer::Rows(file.rows(&[450], &["embedding", "body"]).await?)),
+        11 => Ok(Answer::Rows(file.rows(&[450], &["embedding", "body"]).await?)),
+        _ => {
+            let rows = [7..9, 500..510, 100_000..100_050].into_iter().flatten();
+            let schema = keyed_schema();
+            let encoder = KeyEncoder::of(&schema, &arrow_schema(&schema)?)?.expect("it has a key");
+            let batches = rows.map(|row| batch(&schema, 1, keyed_columns(row..row + 1)));
+            let digests = batches.map(|batch| encoder.digests(&batch));
+            let digests = digests.collect::<Result<Vec<_>, _>>()?.concat();
+            let mut hashes: Vec<u64> = digests.iter().map(|key| key.hash()).collect();
+            hashes.sort_unstable();
+            Ok(Answer::Keys(file.key_docs(&hashes).await?))
+        }
     }
 }

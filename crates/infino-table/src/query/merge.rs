@@ -67,9 +67,12 @@ pub(crate) async fn row_ids(
     for (i, hit) in hits.iter().enumerate() {
         by_file.entry(hit.file).or_default().push(i);
     }
-    for (file, places) in by_file {
+    let reads = by_file.into_iter().map(|(file, places)| async move {
         let docs = places.iter().map(|&i| hits[i].doc).collect::<Vec<_>>();
         let found = table.file_of(snapshot, file).await?.row_ids(&docs).await?;
+        Ok::<_, TableError>((places, found))
+    });
+    for (places, found) in futures::future::try_join_all(reads).await? {
         for (place, id) in places.into_iter().zip(found) {
             ids[place] = id;
         }

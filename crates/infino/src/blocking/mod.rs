@@ -200,6 +200,15 @@ impl Connection {
         SqlQuery { inner: self.inner.query_sql(sql), driver: self.driver.clone() }
     }
 
+    /// [`crate::Connection::save_heat`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_heat(&self) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        self.driver.run(async move { inner.save_heat().await })
+    }
+
     /// [`crate::Connection::uri`].
     pub fn uri(&self) -> &str {
         self.inner.uri()

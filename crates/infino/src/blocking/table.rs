@@ -8,7 +8,7 @@ use super::Supertable;
 use crate::{
     AlterReport, BackgroundOptions, CompactOptions, CompactReport, Error, IndexSet,
     MaintainOptions, Maintenance, MergeSpec, OptimizeReport, Receipt, SchemaChange, SealReport,
-    VersionInfo,
+    VersionInfo, WarmUp,
 };
 
 /// The methods whose arguments can be taken along as they are.
@@ -34,6 +34,7 @@ mirror! {
     retention() -> Option<Duration>;
     set_retention(keep: Option<Duration>) -> ();
     seal() -> SealReport;
+    warm_up(mode: WarmUp) -> usize;
 }
 
 impl Supertable {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use infino_storage::WarmUp;
 use infino_table::{
     AlterReport, BackgroundOptions, CompactOptions, CompactReport, MaintainOptions, Maintenance,
     OptimizeReport, SchemaChange, SealReport,
@@ -41,6 +42,15 @@ impl Supertable {
         self.refuse_pinned("optimize")?;
         let work = async { Ok(self.table.maintain(options).await?) };
         traced(span!("optimize", table = self.name()), work).await
+    }
+
+    /// Brings the table's files near before a query asks for them: opens them, after reading ahead into the cache what
+    /// `mode` says. Returns how many files are open then; of very many only the newest are.
+    ///
+    /// # Errors
+    /// `Unavailable` if storage keeps failing; what was brought near before stays.
+    pub async fn warm_up(&self, mode: WarmUp) -> Result<usize, Error> {
+        Ok(self.table.warm_up(mode).await?)
     }
 
     /// Only merges and rewrites files.

@@ -204,6 +204,20 @@ impl Supertable {
         }
     }
 
+    /// Runs `query` on the snapshot of [`Supertable::pin`]; see [`Table::on_pinned`].
+    pub(crate) async fn on_pinned<T, F>(
+        &self,
+        query: impl Fn(Arc<Snapshot>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        match &self.pinned {
+            Some(snapshot) => query(snapshot.clone()).await,
+            None => self.table.on_pinned(query).await,
+        }
+    }
+
     pub(crate) fn filter(
         &self,
         snapshot: &Snapshot,
