@@ -76,7 +76,7 @@ async fn ingest(
         let start = Instant::now();
         writer.append(&batch).await?;
         if (from + BATCH) % commit_rows < BATCH {
-            writer.commit().await?;
+            std::mem::replace(&mut writer, table.writer()?).commit().await?;
         }
         seconds += start.elapsed().as_secs_f64();
     }
