@@ -40,6 +40,9 @@ usage: cargo xtask <chore> [arguments]
   faults [--row F1 ...] [--soak] [--json FILE]
           the rows of the table of faults in release: how often each was tried, what went wrong,
           the seed that replays it
+  sim [--seeds N] [--seed SEED --show]
+          plays seeded simulations of several processes on one table, in release; says which do not
+          hold and how to replay them
   bench [arguments]
           runs the benchmark binary in release
   demo [arguments]
@@ -73,6 +76,10 @@ fn run(root: &Path, chore: &str, args: &[String]) -> Result<(), Failed> {
         "bench" => {
             let bench = ["run", "--release", "-p", "infino-bench", "--features", "table", "--"];
             Cmd::cargo(root).args(bench).args(args).run()
+        }
+        "sim" => {
+            let sim = ["run", "--release", "--quiet", "-p", "infino-sim", "--"];
+            Cmd::cargo(root).args(sim).args(args).run()
         }
         "demo" => {
             let demo = ["run", "--release", "-p", "infino-cli", "--", "demo"];
