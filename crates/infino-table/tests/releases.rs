@@ -167,10 +167,10 @@ async fn answers(table: &Table) -> String {
     let mut out = String::new();
     let newest = table.refresh().await.unwrap();
     for version in 1..=newest.version {
-        dump(table, &*table.at_version(version).await.unwrap(), &mut out).await;
+        dump(table, &table.at_version(version).await.unwrap(), &mut out).await;
     }
     out.push_str("tag early\n");
-    dump(table, &*table.at_tag("early").await.unwrap(), &mut out).await;
+    dump(table, &table.at_tag("early").await.unwrap(), &mut out).await;
     for word in ["release", "305", "3"] {
         let query = infino_fts::Query::term("body", word);
         let hits = text::search(table, &newest, &query, 5, None).await.unwrap();
