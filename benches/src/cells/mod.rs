@@ -108,7 +108,7 @@ const STATEMENTS: [(&str, &str); 4] = [
     ),
     ("range", "SELECT count(*) FROM bench WHERE n BETWEEN 1000 AND 2000"),
     ("like", "SELECT count(*) FROM bench WHERE body LIKE '%zz%'"),
-    ("point", "SELECT body FROM bench WHERE n = 12345"),
+    ("point", "SELECT body FROM bench WHERE n = 1234"),
 ];
 
 /// Shares of the rows that the cells `filtered` let pass.
