@@ -16,7 +16,7 @@ use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
 
 use crate::kmeans::{self, Assigner, Centroids};
-use crate::layout::{Calibration, Header, Layout, Patience, ProbeOrder};
+use crate::layout::{Calibration, Header, Layout, Patience, ProbeOrder, Reach};
 use crate::random::SplitMix64;
 use crate::rotation::Rotation;
 use crate::search::query::scale;
@@ -24,6 +24,13 @@ use crate::{BuildOptions, IvfSpec, Vector, VectorError};
 use encode::Encoded;
 use rows::Rows;
 
+/// The stream of the seed that the rows kept from training are drawn from.
+const KEPT: u64 = 4;
+/// Rows kept from training at most, to calibrate with, as many as `KEPT_SCANNED` codes allow but for the fewest, and of a
+/// small index one row in `KEPT_ONE_IN`.
+const KEPT_ROWS: std::ops::RangeInclusive<usize> = 512..=1024;
+const KEPT_SCANNED: usize = 400_000_000;
+const KEPT_ONE_IN: usize = 4;
 /// The stream of the seed that the training sample is drawn from.
 const SAMPLE: u64 = 3;
 /// Rows drawn for each centroid to train it with.
@@ -172,7 +179,8 @@ impl IvfBuilder {
 
     fn build(mut self) -> Result<Ready, VectorError> {
         self.rows.seal()?;
-        let lists = self.lists()?;
+        let kept = self.kept();
+        let lists = self.lists(&kept)?;
         let mut mean: Vec<f32> =
             self.sum.iter().map(|sum| (sum / self.docs.len().max(1) as f64) as f32).collect();
         let centroid = mean.clone();
@@ -191,9 +199,10 @@ impl IvfBuilder {
             order: ProbeOrder { mean: 0.0, spread: 0.0 },
             calibration: Calibration::default(),
             patience: Patience::default(),
+            reach: Reach::default(),
         };
         let mut layout = Layout::new(header, lists, Bytes::from(centroids));
-        calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;
+        calibrate::calibrate(&mut layout, &codes, &self.rows, &order, &kept)?;
         let docs = order.iter().map(|&row| self.docs[row as usize]);
         let positions = layout.positions.map_or(Vec::new(), |positions| positions.encode(docs));
         let built = Built {
@@ -206,8 +215,16 @@ impl IvfBuilder {
         Ok(Ready { layout, codes, positions, payload, built })
     }
 
-    /// The lists, none of them empty.
-    fn lists(&self) -> Result<Vec<List>, VectorError> {
+    /// Rows that train no centroid, ascending: searches for them are like searches for vectors that the index has not seen.
+    fn kept(&self) -> Vec<u32> {
+        let rows = self.docs.len();
+        let most = (KEPT_SCANNED / rows.max(1)).clamp(*KEPT_ROWS.start(), *KEPT_ROWS.end());
+        let kept = SplitMix64::new(self.spec.seed, KEPT).sample(rows, most.min(rows / KEPT_ONE_IN));
+        kept.into_iter().map(|row| row as u32).collect()
+    }
+
+    /// The lists, none of them empty; `kept` are rows that no centroid learns of.
+    fn lists(&self, kept: &[u32]) -> Result<Vec<List>, VectorError> {
         let (rows, dim) = (self.docs.len(), self.spec.dim);
         if rows == 0 {
             return Ok(Vec::new());
@@ -217,25 +234,23 @@ impl IvfBuilder {
             None => self.nlist(rows),
         };
         let drawn = (wanted * SAMPLE_PER_LIST).min(SAMPLE_BYTES_MAX / (4 * dim)).max(wanted);
-        let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(rows, drawn);
-        let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
+        let mut trains = vec![true; rows];
+        kept.iter().for_each(|&row| trains[row as usize] = false);
+        let trained: Vec<u32> = (0..rows as u32).filter(|&row| trains[row as usize]).collect();
+        let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(trained.len(), drawn);
+        let sample: Vec<u32> = sample.into_iter().map(|i| trained[i]).collect();
         let drawn = sample.len();
         let sample = self.rows.gather(&sample, dim)?;
         let refs: Vec<&[f32]> = sample.chunks_exact(dim).collect();
         let mut centroids = kmeans::train(dim, &refs, wanted, self.spec.seed);
         drop(sample);
-        if drawn < rows {
+        if drawn < trained.len() {
             // What the sample was too small for, all rows together can tell.
-            let lists = self.assign(&centroids)?;
-            let mut points = centroids.points.clone();
-            for (point, list) in points.chunks_exact_mut(dim).zip(lists) {
-                if !list.rows.is_empty() {
-                    point.copy_from_slice(&list.mean);
-                }
-            }
-            centroids = Centroids::new(dim, points);
+            let lists = self.assign(&centroids, &trains)?;
+            let means: Vec<f32> = lists.into_iter().flat_map(|list| list.mean).collect();
+            centroids = Centroids::new(dim, means);
         }
-        let mut lists = self.assign(&centroids)?;
+        let mut lists = self.assign(&centroids, &trains)?;
         lists.retain(|list| !list.rows.is_empty());
         // Lists asked for by number stay as many.
         if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
@@ -253,12 +268,12 @@ impl IvfBuilder {
         LIST_ROWS_MIN.max(self.spec.dim / (DIMS_PER_LIST_ROW - small))
     }
 
-    /// Every row in its nearest list.
-    fn assign(&self, centroids: &Centroids) -> Result<Vec<List>, VectorError> {
+    /// Every row in its nearest list, whose mean is that of the rows that train, its centroid if there are none.
+    fn assign(&self, centroids: &Centroids, trains: &[bool]) -> Result<Vec<List>, VectorError> {
         let assigner = Assigner::new(centroids, self.spec.seed);
         let (dim, width) = (self.spec.dim, self.rows.width());
-        let mut lists: Vec<(Vec<u32>, Vec<f64>)> =
-            vec![(Vec::new(), vec![0.0; dim]); centroids.len()];
+        let mut lists: Vec<(Vec<u32>, usize, Vec<f64>)> =
+            vec![(Vec::new(), 0, vec![0.0; dim]); centroids.len()];
         let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * width)).max(1));
         for start in (0..rows).step_by(chunk) {
             let mut records = vec![0.0; chunk.min(rows - start) * width];
@@ -266,20 +281,24 @@ impl IvfBuilder {
             let refs: Vec<&[f32]> =
                 records.chunks_exact(width).map(|record| &record[..dim]).collect();
             let members = kmeans::members(lists.len(), &assigner.assign(&refs));
-            lists.par_iter_mut().zip(members).for_each(|((rows, sum), members)| {
+            lists.par_iter_mut().zip(members).for_each(|((rows, count, sum), members)| {
                 for row in members {
                     rows.push(start as u32 + row);
+                    if !trains[start + row as usize] {
+                        continue;
+                    }
+                    *count += 1;
                     sum.iter_mut()
                         .zip(refs[row as usize])
                         .for_each(|(sum, &x)| *sum += f64::from(x));
                 }
             });
         }
-        let list = |(rows, sum): (Vec<u32>, Vec<f64>)| {
-            let count = rows.len().max(1) as f64;
-            List { rows, mean: sum.into_iter().map(|sum| (sum / count) as f32).collect() }
+        let list = |((rows, count, sum), point): ((Vec<u32>, usize, Vec<f64>), &[f32])| {
+            let mean = sum.into_iter().map(|sum| (sum / count as f64) as f32);
+            List { rows, mean: if count > 0 { mean.collect() } else { point.to_vec() } }
         };
-        Ok(lists.into_iter().map(list).collect())
+        Ok(lists.into_iter().zip(centroids.points.chunks_exact(dim)).map(list).collect())
     }
 
     /// Splits lists that are much longer than the others, so that no query pays for one.
