@@ -116,7 +116,8 @@ impl Search {
             }
             let list = list(layout, read, id as usize)?;
             candidates.scan(layout, &self.query, id as usize, &list, self.allowed.as_ref());
-            if scan.stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+            let rows = layout.lists[id as usize].rows;
+            if scan.stop.after(rows, candidates.take_changed(), candidates.len() >= self.k) {
                 break;
             }
         }

@@ -37,6 +37,9 @@ const UNFILTERED: f64 = 0.9;
 /// fewest: the rows found there tell which of the others are within reach.
 const FIRST_OF: usize = 4;
 const FIRST_MIN: usize = 4;
+/// A filter that has nothing to do with the vectors leaves `k` rows in so many times the rows that hold as many by its
+/// share of them.
+const USUAL_ROWS: f64 = 2.0;
 
 /// How a search goes about it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -75,9 +78,16 @@ impl Plan {
         }
         let end = match column(layout, params).filter(|_| params.nprobe.is_none()) {
             Some(column) if share < UNFILTERED => {
-                let reach = reach(layout, column, params.k, share);
-                let first = lists.div_ceil(FIRST_OF).max(FIRST_MIN);
-                End::Reach { reach, first, read: lists }
+                let reach = |column| reach(layout, column, params.k, share);
+                let far = reach((column + 2).min(CALIBRATED_RECALL.len() - 1));
+                let usual = params.k as f64 / share + f64::from(rows) / nlist as f64;
+                End::Reach {
+                    reach: reach(column),
+                    far,
+                    rows: (USUAL_ROWS * usual) as u32,
+                    first: lists.div_ceil(FIRST_OF).max(FIRST_MIN),
+                    read: lists,
+                }
             }
             Some(column) => End::Lists { lists, patience: patience(layout, column, params.k) },
             None => End::Lists { lists, patience: 0.0 },

@@ -166,9 +166,10 @@ impl<'a> Run<'a> {
                 }
                 let list = self.resident.list(layout, id as usize)?;
                 candidates.scan(layout, &self.query, id as usize, &list, self.allowed);
-                counts.scanned += layout.lists[id as usize].rows;
+                let rows = layout.lists[id as usize].rows;
+                counts.scanned += rows;
                 counts.lists += 1;
-                if stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+                if stop.after(rows, candidates.take_changed(), candidates.len() >= self.k) {
                     break;
                 }
             }

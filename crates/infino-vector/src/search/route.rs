@@ -118,27 +118,27 @@ impl Route {
 
     /// Scores of all lists by the codes of their centroids, and of the `looked` least of them by the centroids.
     fn coarsely(layout: &Layout, query: &Query, looked: usize) -> Self {
-    let order = layout.header.order;
-    let products = layout.coarse.get_or_init(|| Coarse::new(layout)).products(layout, query);
-    let by_code = Nearness { layout, norm2: query.norm2, inner: products };
-    let lists = layout.lists.len();
-    let mut scores: Vec<u64> = (0..lists).map(|id| key(by_code.score(order, id), id)).collect();
-    scores.select_nth_unstable(looked - 1);
-    let mut near = Nearness { layout, norm2: query.norm2, inner: by_code.inner };
-    let (bytes, step) = signed_bytes(&query.rotated);
-    // What is compared comes before what is not, whatever a code makes of that.
-    let mut most = 0;
-    for score in &mut scores[..looked] {
-        let id = *score as u32 as usize;
-        let mut product = [0];
-        kernel::dot_i8(&bytes, layout.centroid_bytes(id), &mut product);
-        near.inner[id] = step * layout.lists[id].scale * product[0] as f32;
-        *score = key(near.score(order, id), id);
-        most = most.max(*score);
-    }
-    scores[looked..]
-        .iter_mut()
-        .for_each(|score| *score = (*score).max(most >> 32 << 32 | *score & u64::from(u32::MAX)));
+        let order = layout.header.order;
+        let products = layout.coarse.get_or_init(|| Coarse::new(layout)).products(layout, query);
+        let by_code = Nearness { layout, norm2: query.norm2, inner: products };
+        let lists = layout.lists.len();
+        let mut scores: Vec<u64> = (0..lists).map(|id| key(by_code.score(order, id), id)).collect();
+        scores.select_nth_unstable(looked - 1);
+        let mut near = Nearness { layout, norm2: query.norm2, inner: by_code.inner };
+        let (bytes, step) = signed_bytes(&query.rotated);
+        // What is compared comes before what is not, whatever a code makes of that.
+        let mut most = 0;
+        for score in &mut scores[..looked] {
+            let id = *score as u32 as usize;
+            let mut product = [0];
+            kernel::dot_i8(&bytes, layout.centroid_bytes(id), &mut product);
+            near.inner[id] = step * layout.lists[id].scale * product[0] as f32;
+            *score = key(near.score(order, id), id);
+            most = most.max(*score);
+        }
+        scores[looked..].iter_mut().for_each(|score| {
+            *score = (*score).max(most >> 32 << 32 | *score & u64::from(u32::MAX))
+        });
         Self { scores, ids: Vec::new(), taken: 0, inner: near.inner, norm2: query.norm2 }
     }
 }

@@ -16,8 +16,9 @@ pub(crate) enum End {
     /// So many lists, or fewer after a patience; one of 0 never ends early.
     Lists { lists: usize, patience: f32 },
     /// No list is within reach. The nearest `first` are looked at to begin with; where each round waits for storage, the
-    /// nearest `read`.
-    Reach { reach: Reach, first: usize, read: usize },
+    /// nearest `read`. Where it takes more than `rows` rows to find `k` that count, the filter keeps away from the query, its
+    /// rows lie on the far side of the lists they are in, and the reach is `far`.
+    Reach { reach: Reach, far: Reach, rows: u32, first: usize, read: usize },
 }
 
 impl End {
@@ -53,25 +54,38 @@ pub(crate) struct Stop {
     visited: usize,
     last: usize,
     narrowed: bool,
+    /// Rows of the lists visited until `k` were found.
+    rows: u32,
 }
 
 impl Stop {
     pub(crate) fn new(end: End) -> Self {
-        Self { end, visited: 0, last: 0, narrowed: false }
+        Self { end, visited: 0, last: 0, narrowed: false, rows: 0 }
     }
 
     /// Whether list `id` is to be visited, the next one of `route`.
     pub(crate) fn visits(&self, layout: &Layout, route: &Route, worst: f32, id: u32) -> bool {
         match self.end {
             End::Lists { .. } => true,
-            End::Reach { reach, .. } => route.reaches(layout, reach, worst, id),
+            End::Reach { .. } => route.reaches(layout, self.reach(), worst, id),
         }
     }
 
-    /// Notes a visited list; `changed` says whether it changed the nearest rows, `enough` whether there are `k` of them.
-    /// Returns whether the search ends here.
-    pub(crate) fn after(&mut self, changed: bool, enough: bool) -> bool {
+    fn reach(&self) -> Reach {
+        match self.end {
+            End::Reach { far, rows, .. } if self.rows > rows => far,
+            End::Reach { reach, .. } => reach,
+            End::Lists { .. } => Reach(f32::INFINITY),
+        }
+    }
+
+    /// Notes a visited list of `rows` rows; `changed` says whether it changed the nearest rows, `enough` whether there are
+    /// `k` of them. Returns whether the search ends here.
+    pub(crate) fn after(&mut self, rows: u32, changed: bool, enough: bool) -> bool {
         self.visited += 1;
+        if !enough {
+            self.rows = self.rows.saturating_add(rows);
+        }
         if changed {
             self.last = self.visited;
         }
@@ -94,9 +108,9 @@ impl Stop {
     ) -> usize {
         match self.end {
             _ if found < k => route.taken().min(route.left()),
-            End::Reach { reach, .. } if !self.narrowed => {
+            End::Reach { .. } if !self.narrowed => {
                 self.narrowed = true;
-                route.narrow(layout, reach, worst);
+                route.narrow(layout, self.reach(), worst);
                 route.left()
             }
             _ => 0,
@@ -117,12 +131,12 @@ mod tests {
     #[test]
     fn ends_when_it_waited_long_enough() {
         let mut stop = Stop::new(End::Lists { lists: 16, patience: 1.0 });
-        assert!(!stop.after(true, false));
-        let ended = (2..16).find(|_| stop.after(false, true));
+        assert!(!stop.after(1, true, false));
+        let ended = (2..16).find(|_| stop.after(1, false, true));
         assert_eq!(ended, Some(5), "4 lists after the first");
         let mut never = Stop::new(End::Lists { lists: 4, patience: 0.0 });
-        assert!(!(0..100).any(|_| never.after(false, true)));
+        assert!(!(0..100).any(|_| never.after(1, false, true)));
         let mut few = Stop::new(End::Lists { lists: 1, patience: 0.1 });
-        assert!(!(0..100).any(|_| few.after(false, false)), "rows are missing");
+        assert!(!(0..100).any(|_| few.after(1, false, false)), "rows are missing");
     }
 }
