@@ -85,6 +85,7 @@ impl Field {
         let mut matcher = pattern.matcher();
         let (mut blocks, mut block, mut asked): (Vec<usize>, usize, &[u8]) =
             (Vec::new(), span.start, &[]);
+        let mut floor = Vec::new();
         while pattern.seeks() && block < span.end {
             blocks.push(block);
             block += 1;
@@ -92,11 +93,16 @@ impl Field {
                 break;
             }
             let first = top.first(block);
-            let answer = matcher.answer(first, common(first, asked));
+            let answer = matcher.answer(first, common(first, asked), &mut floor);
             asked = first;
-            if let Answer::Dead { next, .. } = answer {
-                block = next.map_or(span.end, |next| top.find(&next).unwrap_or(0).max(block));
+            match answer {
+                Answer::Taken | Answer::Passed => {}
+                Answer::Below => block = top.find_from(block, &floor),
+                Answer::Ended => break,
             }
+        }
+        if pattern.seeks() {
+            return blocks;
         }
         while block < span.end {
             // All terms of a block lie between its first and the next block's, so they begin with what these share.
@@ -354,7 +360,7 @@ impl Prepare {
             let mut lists = Vec::new();
             let (mut matcher, mut prefixes) =
                 (expansion.pattern.matcher(), expansion.pattern.matcher());
-            let mut walk = Walk::new();
+            let mut walk = Walk::new(expansion.pattern.seeks());
             for &block in own {
                 let top = &self.inner.fields[field].layout.top;
                 let passed = block + 1 < top.blocks() && walk.is_past(top.first(block + 1));
@@ -364,11 +370,8 @@ impl Prepare {
                 }
                 blocks[at].matching(
                     &mut walk,
-                    |prefix, shared| match expansion.pattern.seeks() {
-                        true => None,
-                        false => prefixes.ruled_out(prefix, shared),
-                    },
-                    |term, shared| matcher.answer(term, shared),
+                    |prefix, shared| prefixes.ruled_out(prefix, shared),
+                    |term, shared, floor| matcher.answer(term, shared, floor),
                     |found| lists.push(Listed::new(found, &bytes[at])),
                 )?;
                 if lists.len() > EXPANSION_MAX {

@@ -244,9 +244,9 @@ impl<'a> Part<'a> {
             let block = Block::read(&bytes, self.field.layout.positions)?;
             let (mut terms, mut lists) = (Vec::new(), Vec::new());
             block.matching(
-                &mut Walk::new(),
+                &mut Walk::new(false),
                 |_, _| None,
-                |term, _| {
+                |term, _, _| {
                     terms.push(term.to_vec());
                     Answer::Taken
                 },

@@ -135,21 +135,20 @@ impl<'a> Block<'a> {
     }
 
     /// Calls `each` with the terms that `accept` takes, in order. `accept` is called with terms and how many bytes each
-    /// shares with the one it was called with before; what its answers and `ruled_out` refuse is passed over. `ruled_out`
-    /// is asked what neighbours begin with, and how much of it is as when it was asked before: it tells how many
-    /// bytes of it are refused whatever follows. `walk` goes from block to block.
+    /// shares with the one it was called with before, and may set the floor below which terms are passed over. `ruled_out`
+    /// is asked, unless the walk seeks, what neighbours begin with, and how much of it is as when it was asked before:
+    /// it tells how many bytes of it are refused whatever follows. `walk` goes from block to block.
     pub(crate) fn matching(
         &self,
         walk: &mut Walk,
         mut ruled_out: impl FnMut(&[u8], usize) -> Option<usize>,
-        mut accept: impl FnMut(&[u8], usize) -> Answer,
+        mut accept: impl FnMut(&[u8], usize, &mut Vec<u8>) -> Answer,
         mut each: impl FnMut(Found),
     ) -> Result<(), FormatError> {
         let mut asked: &[u8] = &[];
         let mut group = self.group_of(0, &walk.floor)?;
         while group < self.groups() && !walk.ended {
-            // What seeks needs no such help.
-            if group + 1 < self.groups() && walk.floor.is_empty() {
+            if !walk.seeks && group + 1 < self.groups() {
                 let first = self.restart_key(group)?;
                 let begin = &first[..common(first, self.restart_key(group + 1)?)];
                 let refused = ruled_out(begin, common(begin, asked));
@@ -198,48 +197,41 @@ impl<'a> Block<'a> {
         &self,
         group: usize,
         walk: &mut Walk,
-        accept: &mut impl FnMut(&[u8], usize) -> Answer,
+        accept: &mut impl FnMut(&[u8], usize, &mut Vec<u8>) -> Answer,
         each: &mut impl FnMut(Found),
     ) -> Result<(), FormatError> {
         let mut keys = self.keys_from(group)?;
         let mut metas = None;
         let mut read = 0;
+        // While terms are below the floor: how many bytes the last of them shares with it.
+        let mut below = (!walk.floor.is_empty()).then_some(0);
         for i in 0..RESTART.min(self.count - group * RESTART) {
-            let mut shared = keys.varint()? as usize;
+            let shared = keys.varint()? as usize;
             let suffix = keys.bytes()?;
-            let whole = i == 0;
-            if whole {
+            if let Some(same) = &mut below {
+                match climb(&walk.floor, *same, shared, suffix) {
+                    Some(more) => {
+                        *same = more;
+                        continue;
+                    }
+                    None => below = None,
+                }
+                walk.reach(shared, suffix)?;
+            } else {
                 // A restart is written whole.
-                shared = common(&walk.term, suffix);
+                let shared = if i == 0 { common(&walk.term, suffix) } else { shared };
+                walk.follow(if i == 0 { 0 } else { shared }, shared, suffix)?;
             }
-            if shared >= walk.dead {
-                continue;
-            }
-            if shared > walk.term.len() {
-                return Err(FormatError::invalid(WHAT, "shared prefix"));
-            }
-            walk.term.truncate(if whole { 0 } else { shared });
-            walk.term.extend_from_slice(suffix);
-            walk.dead = usize::MAX;
-            walk.shared = walk.shared.min(shared);
-            if !walk.floor.is_empty() && walk.term < walk.floor {
-                continue;
-            }
-            let answer = accept(&walk.term, walk.shared);
-            walk.shared = usize::MAX;
-            match answer {
+            match accept(&walk.term, walk.shared, &mut walk.floor) {
                 Answer::Taken => {}
                 Answer::Passed => continue,
-                Answer::Dead { bytes, next } => {
-                    walk.dead = bytes;
-                    match next {
-                        Some(next) => walk.floor = next,
-                        None => {
-                            walk.ended = true;
-                            return Ok(());
-                        }
-                    }
+                Answer::Below => {
+                    below = Some(common(&walk.term, &walk.floor));
                     continue;
+                }
+                Answer::Ended => {
+                    walk.ended = true;
+                    return Ok(());
                 }
             }
             let metas = match &mut metas {
@@ -257,42 +249,79 @@ impl<'a> Block<'a> {
     }
 }
 
+/// Whether a term that shares `shared` bytes with the one before and goes on with `suffix` is still below `floor`, with which the
+/// one before shares `same` bytes: how many it shares itself; `None` if it is not below.
+#[inline]
+fn climb(floor: &[u8], same: usize, shared: usize, suffix: &[u8]) -> Option<usize> {
+    if shared != same {
+        // It parts from the floor where the one before does, or before that, upward.
+        return (shared > same).then_some(same);
+    }
+    let rest = floor.get(same..).unwrap_or_default();
+    let more = common(suffix, rest);
+    match (suffix.get(more), rest.get(more)) {
+        (Some(own), Some(least)) => (own < least).then_some(same + more),
+        (None, Some(_)) => Some(same + more),
+        (_, None) => None,
+    }
+}
+
 /// What is said of a term.
 pub(crate) enum Answer {
     Taken,
     Passed,
-    /// So many bytes of it rule out whatever begins with them; the least string above these that may begin a term which is
-    /// taken, if there is one.
-    Dead {
-        bytes: usize,
-        next: Option<Vec<u8>>,
-    },
+    /// The floor has been set above it.
+    Below,
+    /// No term that follows is taken.
+    Ended,
 }
 
 /// Where we are in a dictionary.
 #[derive(Debug)]
 pub(crate) struct Walk {
-    /// The last term that was not passed over.
+    /// The term that was asked for last.
     term: Vec<u8>,
-    /// What begins with so many of its bytes is ruled out.
-    dead: usize,
-    /// How many bytes it shares with the one that was asked for last, if it is another.
+    /// How many bytes it shares with the one before.
     shared: usize,
-    /// What is below is ruled out.
+    /// What is below is passed over; empty once it has been reached.
     floor: Vec<u8>,
     ended: bool,
+    seeks: bool,
 }
 
 impl Walk {
-    /// At the start.
-    pub(crate) fn new() -> Self {
-        // Nothing is shared with what was never asked for.
-        Self { term: vec![], dead: usize::MAX, shared: 0, floor: vec![], ended: false }
+    /// At the start, of a walk that `seeks` if floors are to be set.
+    pub(crate) fn new(seeks: bool) -> Self {
+        Self { term: vec![], shared: 0, floor: vec![], ended: false, seeks }
     }
 
     /// Whether all terms below `term` are ruled out.
     pub(crate) fn is_past(&self, term: &[u8]) -> bool {
         self.ended || self.floor[..] >= *term
+    }
+
+    /// On to the term that keeps `kept` bytes of this one, of which it shares `shared`, and goes on with `suffix`.
+    fn follow(&mut self, kept: usize, shared: usize, suffix: &[u8]) -> Result<(), FormatError> {
+        if kept > self.term.len() {
+            return Err(FormatError::invalid(WHAT, "shared prefix"));
+        }
+        self.term.truncate(kept);
+        self.term.extend_from_slice(suffix);
+        self.shared = shared;
+        Ok(())
+    }
+
+    /// On to the term that shares `shared` bytes with the floor, which it has reached, and goes on with `suffix`.
+    fn reach(&mut self, shared: usize, suffix: &[u8]) -> Result<(), FormatError> {
+        self.floor.truncate(shared);
+        if self.floor.len() < shared {
+            return Err(FormatError::invalid(WHAT, "shared prefix"));
+        }
+        self.floor.extend_from_slice(suffix);
+        self.shared = common(&self.term, &self.floor);
+        std::mem::swap(&mut self.term, &mut self.floor);
+        self.floor.clear();
+        Ok(())
     }
 }
 

@@ -91,6 +91,22 @@ impl Top {
         low.checked_sub(1)
     }
 
+    /// The only block from `block` on that may hold `term`, or `block`.
+    pub(crate) fn find_from(&self, block: usize, term: &[u8]) -> usize {
+        // Mostly it is not far.
+        let (mut low, mut step) = (block, 1);
+        while low + step < self.blocks() && self.first(low + step) <= term {
+            low += step;
+            step *= 2;
+        }
+        let mut high = (low + step).min(self.blocks());
+        while low + 1 < high {
+            let middle = (low + high) / 2;
+            if self.first(middle) <= term { low = middle } else { high = middle }
+        }
+        low
+    }
+
     /// The blocks that may hold terms from `from` to before `to` (to the end if `None`).
     pub(crate) fn span(&self, from: &[u8], to: Option<&[u8]>) -> Range<usize> {
         let start = self.find(from).unwrap_or(0);

@@ -3,7 +3,8 @@
 use std::ops::Bound;
 
 use super::automaton::Automaton;
-use super::pattern::{Fuzzy, Pattern};
+use super::fuzzy::{EDITS_MAX, Fuzzy};
+use super::pattern::Pattern;
 use crate::FtsError;
 use crate::analysis::Analyzer;
 
@@ -71,10 +72,10 @@ pub(crate) fn fuzzy(
         3..=5 => 1,
         _ => 2,
     }));
-    if distance > 2 {
+    if distance > EDITS_MAX {
         return Err(FtsError::Invalid(format!(
             "{text:?} within {distance} edits: at most 2 are allowed"
         )));
     }
-    Ok(Pattern::Fuzzy(Fuzzy { word, distance, prefix: prefix as usize, transpositions }))
+    Ok(Pattern::Fuzzy(Fuzzy::new(word, distance, prefix as usize, transpositions)))
 }

@@ -1,6 +1,7 @@
 //! What is asked: a tree of conditions, and the text it can be written in.
 
 mod automaton;
+mod fuzzy;
 pub(crate) mod leaf;
 mod parse;
 pub(crate) mod pattern;

@@ -54,17 +54,20 @@ impl<'a> Evaluator<'a> {
         self.root.ceiling()
     }
 
-    /// Calls `each` with every window of the file that may hold a match, ascending, until it returns true.
+    /// Calls `each` with every window of the file that may hold a match, ascending, until it returns true; with scores only if
+    /// it is `scored`.
     pub(crate) fn each_window(
         &mut self,
         rows: u32,
+        scored: bool,
         mut each: impl FnMut(u32, &Window) -> Result<bool, FtsError>,
     ) -> Result<(), FtsError> {
-        let mut window = Window::new();
+        let mut window = Window::new(scored);
         let mut at = 0;
         while let Some(next) = self.root.next(at).filter(|&next| next < rows) {
             let base = next - next % WINDOW as u32;
-            self.root.add(base, &mut window.bits, Some(&mut window.scores))?;
+            let scores = scored.then_some(&mut window.scores[..]);
+            self.root.add(base, &mut window.bits, scores)?;
             if each(base, &window)? {
                 break;
             }
@@ -242,8 +245,10 @@ impl BoolOp<'_> {
         mut scores: Option<&mut [f32]>,
     ) -> Result<(), FtsError> {
         let mut result = [u64::MAX; WORDS];
-        self.scores.fill(0.0);
         let scored = scores.is_some();
+        if scored {
+            self.scores.fill(0.0);
+        }
         for (op, scored) in self
             .must
             .iter_mut()

@@ -26,6 +26,7 @@ use crate::FtsError;
 use crate::query::plan::Node;
 use crate::reader::Prepared;
 use crate::stats::CorpusStats;
+use conjunction::Conjunction;
 use disjunction::Disjunction;
 use eval::Evaluator;
 use load::Load;
@@ -104,7 +105,7 @@ impl Search {
         let rows = load.prepared.inner.reader.rows;
         let mut evaluator = Evaluator::new(root, load, weights)?;
         let ceiling = evaluator.ceiling();
-        evaluator.each_window(rows, |base, window| {
+        evaluator.each_window(rows, true, |base, window| {
             for (i, &word) in window.bits.iter().enumerate() {
                 let mut word = word & allowed_word(allowed, base, i);
                 while word != 0 {
@@ -156,7 +157,7 @@ impl Matches {
         let Some(root) = &inner.root else { return Ok(DocSet::empty(rows)) };
         let mut words = vec![0; rows.div_ceil(64) as usize];
         let mut evaluator = Evaluator::new(root, &self.load, None)?;
-        evaluator.each_window(rows, |base, window| {
+        evaluator.each_window(rows, false, |base, window| {
             let words = &mut words[base as usize / 64..];
             words.iter_mut().zip(&window.bits).for_each(|(word, &bits)| *word = bits);
             Ok(false)
@@ -198,6 +199,16 @@ impl Count {
             Some(Shape::All(mut all)) if all.is_sparse(inner.reader.rows) => {
                 return Ok(all.count(self.allowed.as_ref())?);
             }
+            // Of two terms, those that hold both would be counted twice.
+            Some(Shape::Any(two, checks))
+                if two.len() == 2 && checks.is_empty() && self.allowed.is_none() =>
+            {
+                let sum: u64 = two.iter().map(|list| list.cursor.df as u64).sum();
+                let mut both = Conjunction { must: two, should: Vec::new(), checks };
+                if both.is_sparse(inner.reader.rows) {
+                    return Ok(sum - both.count(None)?);
+                }
+            }
             _ => {}
         }
         if let Node::Phrase { terms, slop, boost } = root {
@@ -215,7 +226,7 @@ impl Count {
             return Ok(count);
         }
         let mut evaluator = Evaluator::new(root, &self.load, None)?;
-        evaluator.each_window(inner.reader.rows, |base, window| {
+        evaluator.each_window(inner.reader.rows, false, |base, window| {
             for (i, &word) in window.bits.iter().enumerate() {
                 count +=
                     u64::from((word & allowed_word(self.allowed.as_ref(), base, i)).count_ones());

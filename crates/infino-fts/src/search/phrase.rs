@@ -32,8 +32,7 @@ pub(crate) struct PhraseOp<'a> {
     words: Vec<Word<'a>>,
     slop: u32,
     scorer: Option<Scorer>,
-    /// Where the phrase may begin in the document at hand.
-    starts: Vec<u32>,
+    starts: Starts,
     /// No scores are wanted of a word, only where it is.
     unused: Box<[f32; BLOCK_LEN]>,
 }
@@ -80,7 +79,7 @@ impl<'a> PhraseOp<'a> {
             words[0].term.scorer = scorer;
         }
         let unused = Box::new([0.0; BLOCK_LEN]);
-        Ok(Some(Self { words, slop, scorer, starts: Vec::new(), unused }))
+        Ok(Some(Self { words, slop, scorer, starts: Starts::new(), unused }))
     }
 
     pub(crate) fn weight(&self) -> f32 {
@@ -163,7 +162,7 @@ impl<'a> PhraseOp<'a> {
         least: f32,
         visit: &mut impl FnMut(Visit) -> bool,
     ) -> Result<(), FormatError> {
-        let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
+        let lead = &mut self.words[0];
         lead.term.block = block;
         lead.term.cursor.read(block, lead.term.field)?;
         let in_block = *lead.term.cursor.docs_buffer();
@@ -179,29 +178,83 @@ impl<'a> PhraseOp<'a> {
             len += usize::from(may && docs.contains(&in_block[i]));
             lead.at[i] = (block as u32, i as u8);
         }
-        for word in others {
+        match self.slop {
+            0 => self.exact(&in_block, &mut kept, len, scored, visit),
+            slop => self.sloppy(&in_block, &mut kept, len, slop, visit),
+        }
+    }
+
+    /// Of the documents `docs[kept[..len]]`, those in which the words stand side by side. Lists and places are read word by
+    /// word: what two words rule out is not looked up in the third.
+    fn exact(
+        &mut self,
+        docs: &[u32; BLOCK_LEN],
+        kept: &mut [u8; BLOCK_LEN],
+        mut len: usize,
+        bounded: bool,
+        visit: &mut impl FnMut(Visit) -> bool,
+    ) -> Result<(), FormatError> {
+        let scorer = self.scorer;
+        let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
+        for (n, word) in others.iter_mut().enumerate() {
             let places = Some(&mut *word.at);
-            len = word.term.intersect(&in_block, &mut kept, len, &mut self.unused, places)?;
+            len = word.term.intersect(docs, kept, len, &mut self.unused, places)?;
+            if n == 0 {
+                let mut left = 0;
+                for at in 0..len {
+                    let i = kept[at];
+                    let doc = docs[usize::from(i)];
+                    let ceiling = match scorer {
+                        Some(scorer) if bounded => {
+                            let tf = lead.tf(i.into())?.min(word.tf(i.into())?);
+                            scorer.bound(tf as f32, lead.term.lens.get(doc) as f32)
+                        }
+                        _ => f32::INFINITY,
+                    };
+                    kept[left] = i;
+                    left += usize::from(visit(Visit::May { doc, ceiling }));
+                }
+                len = left;
+                self.starts.begin(lead, &kept[..len])?;
+            }
+            len = self.starts.narrow(word, kept, len)?;
+            if len == 0 {
+                return Ok(());
+            }
+        }
+        for &i in &kept[..len] {
+            let (doc, frequency) = (docs[usize::from(i)], self.starts.count(i) as f32);
+            let len = lead.term.lens.get(doc);
+            let score = scorer.map_or(0.0, |scorer| scorer.score_frequency(frequency, len));
+            visit(Visit::Is { doc, score });
+        }
+        Ok(())
+    }
+
+    /// Of the documents `docs[kept[..len]]`, those in which the words stand within `slop` moves.
+    fn sloppy(
+        &mut self,
+        docs: &[u32; BLOCK_LEN],
+        kept: &mut [u8; BLOCK_LEN],
+        mut len: usize,
+        slop: u32,
+        visit: &mut impl FnMut(Visit) -> bool,
+    ) -> Result<(), FormatError> {
+        for word in &mut self.words[1..] {
+            let places = Some(&mut *word.at);
+            len = word.term.intersect(docs, kept, len, &mut self.unused, places)?;
         }
         let ceiling = self.scorer.map_or(f32::INFINITY, |scorer| scorer.ceiling());
         for n in 0..len {
-            let i = usize::from(kept[n]);
-            let doc = in_block[i];
-            let mut ceiling = ceiling;
-            if let (0, Some(scorer)) = (self.slop, self.scorer) {
-                let mut tf = u32::MAX;
-                for word in &mut self.words {
-                    tf = tf.min(word.tf(i)?);
-                }
-                ceiling = scorer.bound(tf as f32, self.words[0].term.lens.get(doc) as f32);
-            }
+            let doc = docs[usize::from(kept[n])];
             if !visit(Visit::May { doc, ceiling }) {
                 continue;
             }
-            let frequency = match self.slop {
-                0 => self.exact(&kept[n..len])? as f32,
-                slop => self.sloppy(&kept[n..len], slop)?,
-            };
+            for word in &mut self.words {
+                word.read_places(&kept[n..len])?;
+            }
+            let placed = self.words.iter().all(|word| !word.places.is_empty());
+            let frequency = if placed { frequency(&self.words, slop) } else { 0.0 };
             if frequency > 0.0 {
                 let len = self.words[0].term.lens.get(doc);
                 let score =
@@ -210,43 +263,6 @@ impl<'a> PhraseOp<'a> {
             }
         }
         Ok(())
-    }
-
-    /// How often the words stand side by side in the first document of `kept`; the places of a word are read only if those
-    /// before it do.
-    fn exact(&mut self, kept: &[u8]) -> Result<u32, FormatError> {
-        let (lead, others) = self.words.split_first_mut().expect("a phrase has words");
-        lead.read_places(kept)?;
-        self.starts.clear();
-        self.starts.extend(lead.places.iter().filter_map(|place| place.checked_sub(lead.offset)));
-        for word in others {
-            word.read_places(kept)?;
-            let (mut left, mut at) = (0, 0);
-            for i in 0..self.starts.len() {
-                let start = self.starts[i];
-                let wanted = start.saturating_add(word.offset);
-                while at < word.places.len() && word.places[at] < wanted {
-                    at += 1;
-                }
-                self.starts[left] = start;
-                left += usize::from(word.places.get(at) == Some(&wanted));
-            }
-            self.starts.truncate(left);
-            if left == 0 {
-                return Ok(0);
-            }
-        }
-        Ok(self.starts.len() as u32)
-    }
-
-    fn sloppy(&mut self, kept: &[u8], slop: u32) -> Result<f32, FormatError> {
-        for word in &mut self.words {
-            word.read_places(kept)?;
-            if word.places.is_empty() {
-                return Ok(0.0);
-            }
-        }
-        Ok(frequency(&self.words, slop))
     }
 }
 
@@ -269,6 +285,72 @@ impl Word<'_> {
         }
         self.positions.read(index.into(), tfs, &mut self.places)
     }
+}
+
+/// Where a phrase may begin, in each document of a block.
+struct Starts {
+    all: Vec<u32>,
+    /// Per document, from where to where its own are.
+    of: Box<[(u32, u32); BLOCK_LEN]>,
+}
+
+impl Starts {
+    fn new() -> Self {
+        Self { all: Vec::new(), of: Box::new([(0, 0); BLOCK_LEN]) }
+    }
+
+    /// How often the phrase may be in document `i`.
+    fn count(&self, i: u8) -> u32 {
+        let (from, to) = self.of[usize::from(i)];
+        to - from
+    }
+
+    /// Wherever `word` allows, in the documents `kept`.
+    fn begin(&mut self, word: &mut Word<'_>, kept: &[u8]) -> Result<(), FormatError> {
+        self.all.clear();
+        for (n, &i) in kept.iter().enumerate() {
+            word.read_places(&kept[n..])?;
+            let from = self.all.len() as u32;
+            self.all.extend(word.places.iter().filter_map(|place| place.checked_sub(word.offset)));
+            self.of[usize::from(i)] = (from, self.all.len() as u32);
+        }
+        Ok(())
+    }
+
+    /// Keeps what `word` allows, and of the documents `kept[..len]` those in which something is left; returns how many.
+    fn narrow(
+        &mut self,
+        word: &mut Word<'_>,
+        kept: &mut [u8; BLOCK_LEN],
+        len: usize,
+    ) -> Result<usize, FormatError> {
+        let mut left = 0;
+        for n in 0..len {
+            word.read_places(&kept[n..len])?;
+            let i = kept[n];
+            let (from, to) = &mut self.of[usize::from(i)];
+            let starts = &mut self.all[*from as usize..*to as usize];
+            *to = *from + common_starts(starts, &word.places, word.offset) as u32;
+            kept[left] = i;
+            left += usize::from(to > from);
+        }
+        Ok(left)
+    }
+}
+
+/// Moves those of `starts` to the front that lie `offset` before one of `places`; returns how many. Both ascend.
+#[inline]
+fn common_starts(starts: &mut [u32], places: &[u32], offset: u32) -> usize {
+    let (mut left, mut at, mut i) = (0, 0, 0);
+    while i < starts.len() && at < places.len() {
+        let start = starts[i];
+        let (wanted, place) = (start.saturating_add(offset), places[at]);
+        starts[left] = start;
+        left += usize::from(place == wanted);
+        i += usize::from(wanted <= place);
+        at += usize::from(place <= wanted);
+    }
+    left
 }
 
 /// How often the words stand as the phrase says, within `slop` moves.

@@ -270,7 +270,10 @@ impl<'a> TermOp<'a> {
                 continue;
             }
             let start = lookup.found;
-            let end = at + kept[at..len].partition_point(|&i| docs[usize::from(i)] <= last);
+            let mut end = at + 1;
+            while end < len && docs[usize::from(kept[end])] <= last {
+                end += 1;
+            }
             if end - at < FEW && self.cursor.finds_bits(self.block) {
                 for &i in &kept[at..end] {
                     let doc = docs[usize::from(i)];

@@ -16,9 +16,9 @@ pub(crate) struct Window {
 }
 
 impl Window {
-    /// An empty window.
-    pub(crate) fn new() -> Self {
-        Self { bits: [0; WORDS], scores: vec![0.0; WINDOW] }
+    /// An empty window; without scores unless it is `scored`.
+    pub(crate) fn new(scored: bool) -> Self {
+        Self { bits: [0; WORDS], scores: vec![0.0; if scored { WINDOW } else { 0 }] }
     }
 
     /// Empties it.
