@@ -272,8 +272,8 @@ impl IvfBuilder {
     fn assign(&self, centroids: &Centroids, trains: &[bool]) -> Result<Vec<List>, VectorError> {
         let assigner = Assigner::new(centroids, self.spec.seed);
         let (dim, width) = (self.spec.dim, self.rows.width());
-        let mut lists: Vec<(Vec<u32>, usize, Vec<f64>)> =
-            vec![(Vec::new(), 0, vec![0.0; dim]); centroids.len()];
+        let empty = Gathered { rows: Vec::new(), trained: 0, sum: vec![0.0; dim] };
+        let mut lists = vec![empty; centroids.len()];
         let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * width)).max(1));
         for start in (0..rows).step_by(chunk) {
             let mut records = vec![0.0; chunk.min(rows - start) * width];
@@ -281,24 +281,19 @@ impl IvfBuilder {
             let refs: Vec<&[f32]> =
                 records.chunks_exact(width).map(|record| &record[..dim]).collect();
             let members = kmeans::members(lists.len(), &assigner.assign(&refs));
-            lists.par_iter_mut().zip(members).for_each(|((rows, count, sum), members)| {
+            lists.par_iter_mut().zip(members).for_each(|(list, members)| {
                 for row in members {
-                    rows.push(start as u32 + row);
-                    if !trains[start + row as usize] {
-                        continue;
+                    list.rows.push(start as u32 + row);
+                    if trains[start + row as usize] {
+                        list.trained += 1;
+                        let vector = refs[row as usize];
+                        list.sum.iter_mut().zip(vector).for_each(|(sum, &x)| *sum += f64::from(x));
                     }
-                    *count += 1;
-                    sum.iter_mut()
-                        .zip(refs[row as usize])
-                        .for_each(|(sum, &x)| *sum += f64::from(x));
                 }
             });
         }
-        let list = |((rows, count, sum), point): ((Vec<u32>, usize, Vec<f64>), &[f32])| {
-            let mean = sum.into_iter().map(|sum| (sum / count as f64) as f32);
-            List { rows, mean: if count > 0 { mean.collect() } else { point.to_vec() } }
-        };
-        Ok(lists.into_iter().zip(centroids.points.chunks_exact(dim)).map(list).collect())
+        let points = centroids.points.chunks_exact(dim);
+        Ok(lists.into_iter().zip(points).map(|(list, point)| list.done(point)).collect())
     }
 
     /// Splits lists that are much longer than the others, so that no query pays for one.
@@ -325,6 +320,27 @@ impl IvfBuilder {
             }
         }
         Ok(even)
+    }
+}
+
+/// A list that rows are assigned to.
+#[derive(Clone)]
+struct Gathered {
+    rows: Vec<u32>,
+    /// How many of them train, and their sum.
+    trained: usize,
+    sum: Vec<f64>,
+}
+
+impl Gathered {
+    /// The list; `point` is its centroid so far.
+    fn done(self, point: &[f32]) -> List {
+        let count = self.trained as f64;
+        let mean = self.sum.into_iter().map(|sum| (sum / count) as f32);
+        List {
+            rows: self.rows,
+            mean: if self.trained > 0 { mean.collect() } else { point.to_vec() },
+        }
     }
 }
 
