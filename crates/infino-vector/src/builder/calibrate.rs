@@ -19,7 +19,7 @@ use crate::spec::bound;
 use truth::Found;
 
 /// Queries that the order of lists is chosen with.
-const ORDERED: usize = 256;
+const ORDERED: usize = 128;
 /// Of the misses that a recall allows, the share that is left to chance.
 const MARGIN: f64 = 0.05;
 /// Of the neighbours that codes let through, the most that lists are asked for: the last few may take them all.

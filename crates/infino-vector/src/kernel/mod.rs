@@ -14,7 +14,7 @@ pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use scalar::Bounding;
+pub(crate) use scalar::{Bounding, PANEL, QUAD};
 
 /// Rows of a full block of codes.
 pub(crate) const BLOCK_ROWS: usize = 64;
@@ -88,8 +88,12 @@ dispatch! {
     hamming(a: &[u8], b: &[u8]) -> u32
 }
 dispatch! {
-    /// See [`scalar::dot_tile`].
-    dot_tile(rows: &[&[f32]], points: &[f32], out: &mut [f32])
+    /// See [`scalar::to_bytes`].
+    to_bytes(row: &[f32], origin: &[f32], out: &mut [i8]) -> (f32, i32)
+}
+dispatch! {
+    /// See [`scalar::dot_panels`].
+    dot_panels(rows: &[i8], width: usize, panels: &[u8], out: &mut [i32])
 }
 dispatch! {
     /// See [`scalar::hadamard`].

@@ -109,8 +109,12 @@ pub(crate) fn l2_bytes(_: Neon, query: &[f32], bytes: &[u8], step: f32) -> f32 {
     scalar::l2_bytes(query, bytes, step)
 }
 
-pub(crate) fn dot_tile(_: Neon, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
-    scalar::dot_tile(rows, points, out);
+pub(crate) fn to_bytes(_: Neon, row: &[f32], origin: &[f32], out: &mut [i8]) -> (f32, i32) {
+    scalar::to_bytes(row, origin, out)
+}
+
+pub(crate) fn dot_panels(_: Neon, rows: &[i8], width: usize, panels: &[u8], out: &mut [i32]) {
+    scalar::dot_panels(rows, width, panels, out);
 }
 
 pub(crate) fn hadamard(_: Neon, x: &mut [f32]) {

@@ -79,12 +79,15 @@ impl<'a> Assigner<'a> {
         rows.par_chunks(TILE_ROWS)
             .flat_map_iter(|rows| {
                 let mut nearest = vec![[(f32::INFINITY, 0); GROUPS_VISITED]; rows.len()];
-                self.heads.visit(rows, |row, id, distance| {
+                self.heads.near.visit(rows, |row, distances| {
                     let nearest = &mut nearest[row];
-                    if distance < nearest[GROUPS_VISITED - 1].0 && !self.groups[id].ids.is_empty() {
-                        let at = nearest.partition_point(|near| near.0 <= distance);
-                        nearest[at..].rotate_right(1);
-                        nearest[at] = (distance, id as u32);
+                    for (id, &distance) in distances.iter().enumerate() {
+                        let farthest = nearest[GROUPS_VISITED - 1].0;
+                        if distance < farthest && !self.groups[id].ids.is_empty() {
+                            let at = nearest.partition_point(|near| near.0 <= distance);
+                            nearest[at..].rotate_right(1);
+                            nearest[at] = (distance, id as u32);
+                        }
                     }
                 });
                 nearest.into_iter().map(|nearest| nearest.map(|(_, id)| id))

@@ -27,8 +27,10 @@ const STEPS: usize = 48;
 const READ: f64 = 0.15;
 /// The stream of the seed that the rows of a filter are drawn from.
 const PURPOSE: u64 = 7;
-/// Queries that are asked with a filter.
-const FILTERED_QUERIES: usize = 512;
+/// Queries that are asked for more neighbours, or with a filter, and for recalls whose bound is the widest: these visit so
+/// many lists that few queries tell enough.
+const FEW_QUERIES: usize = 512;
+const WIDEST_QUERIES: usize = 128;
 /// A reach is finite: one so great takes every list in.
 const REACH_MAX: f32 = 1e6;
 /// Of the misses that a recall allows, the share that a filter's own ways are left.
@@ -66,9 +68,11 @@ pub(super) fn calibrate(
 ) -> Result<(), VectorError> {
     let (mut calibration, mut patience) = (*without, Patience::default());
     let mut reach = Reach::default();
-    let asked = Asked { layout, codes, found, ranks };
+    let few = found.len().min(FEW_QUERIES);
     for (row, patience) in patience.iter_mut().enumerate() {
         let most = |column: usize| lists_of(layout, without[row][column], LISTS[LISTS.len() - 1]);
+        let queries = if row == 0 { found.len() } else { few };
+        let asked = Asked { layout, codes, found: &found[..queries], ranks: &ranks[..queries] };
         asked.each_column(row, None, most, |column, walks| {
             let caps = LISTS.map(|excess| lists_of(layout, without[row][column], excess));
             let recall = CALIBRATED_RECALL[column];
@@ -78,8 +82,7 @@ pub(super) fn calibrate(
             }
         })?;
     }
-    let few = found.len().min(FILTERED_QUERIES);
-    let asked = Asked { found: &found[..few], ranks: &ranks[..few], ..asked };
+    let asked = Asked { layout, codes, found: &found[..few], ranks: &ranks[..few] };
     let tenth = a_tenth(layout);
     let most = |column: usize| without[1][column];
     asked.each_column(0, Some(&tenth), most, |column, walks| {
@@ -108,7 +111,10 @@ impl Asked<'_> {
             let last = CALIBRATED_RECALL.get(column + 1);
             if last.is_none_or(|&recall| bound(recall) != width) {
                 let lists = most(column) as usize;
-                walks = (0..self.found.len())
+                let queries = self.found.len();
+                let queries =
+                    if width == bound(1.0) { queries.min(WIDEST_QUERIES) } else { queries };
+                walks = (0..queries)
                     .into_par_iter()
                     .map(|i| self.walk(i, row, (width, lists), allowed))
                     .collect::<Result<_, _>>()?;
