@@ -12,8 +12,8 @@ use std::io::Write;
 
 use bytes::Bytes;
 use infino_format::DocId;
-use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::kmeans::{self, Assigner, Centroids};
 use crate::layout::{Calibration, Header, Layout, Patience, ProbeOrder, Reach};
@@ -24,6 +24,8 @@ use crate::{BuildOptions, IvfSpec, Vector, VectorError};
 use encode::Encoded;
 use rows::Rows;
 
+/// Vectors that are taken in together.
+const PENDING_ROWS: usize = 256;
 /// The stream of the seed that the rows kept from training are drawn from.
 const KEPT: u64 = 4;
 /// Rows kept from training at most, to calibrate with, as many as `KEPT_SCANNED` codes allow but for the fewest, and of a
@@ -75,7 +77,11 @@ pub struct IvfBuilder {
     rows: Rows,
     docs: Vec<DocId>,
     sum: Vec<f64>,
-    record: Vec<f32>,
+    /// Vectors not handed to the rows yet, at the length that the metric works on, and as they were given.
+    scaled: Vec<f32>,
+    given: Vec<f32>,
+    /// The threads asked for, once there is work for them.
+    pool: Option<ThreadPool>,
 }
 
 impl IvfBuilder {
@@ -87,10 +93,19 @@ impl IvfBuilder {
         spec.check()?;
         let rotation = Rotation::new(spec.dim, spec.seed);
         // What a payload is made of is kept beside the rotated vector.
-        let width = if spec.payload().is_of_given() { 2 * spec.dim } else { spec.dim };
-        let rows = Rows::new(width, &options);
+        let rows = Rows::new(spec.dim, spec.payload().is_of_given(), &options);
         let sum = vec![0.0; spec.dim];
-        Ok(Self { spec, options, rotation, rows, docs: Vec::new(), sum, record: Vec::new() })
+        Ok(Self {
+            spec,
+            options,
+            rotation,
+            rows,
+            docs: Vec::new(),
+            sum,
+            scaled: Vec::new(),
+            given: Vec::new(),
+            pool: None,
+        })
     }
 
     /// Adds the vector of row `doc`. Rows come in ascending order; those left out have no vector.
@@ -111,16 +126,32 @@ impl IvfBuilder {
             Ok(scale) => scale,
             Err(problem) => return refuse(problem),
         };
-        self.record.clear();
-        self.record.extend(vector.iter().map(|x| x * scale));
-        let scaled = self.record.clone();
-        self.rotation.apply(&mut self.record);
-        if self.spec.payload().is_of_given() {
-            self.record.extend_from_slice(vector);
+        for (x, sum) in vector.iter().zip(&mut self.sum) {
+            let x = x * scale;
+            self.scaled.push(x);
+            *sum += f64::from(x);
         }
-        self.rows.push(&self.record)?;
+        if self.spec.payload().is_of_given() {
+            self.given.extend_from_slice(vector);
+        }
         self.docs.push(doc);
-        self.sum.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += f64::from(x));
+        if self.scaled.len() >= PENDING_ROWS * self.spec.dim { self.take_in() } else { Ok(()) }
+    }
+
+    /// Hands the vectors that came last to the rows.
+    fn take_in(&mut self) -> Result<(), VectorError> {
+        let Self { options, pool, rows, rotation, scaled, given, .. } = self;
+        if options.threads > 0 && pool.is_none() {
+            let built = ThreadPoolBuilder::new().num_threads(options.threads).build();
+            *pool =
+                Some(built.map_err(|error| VectorError::Threads { problem: error.to_string() })?);
+        }
+        match pool {
+            Some(pool) => pool.install(|| rows.push(rotation, scaled, given))?,
+            None => rows.push(rotation, scaled, given)?,
+        }
+        scaled.clear();
+        given.clear();
         Ok(())
     }
 
@@ -159,15 +190,11 @@ impl IvfBuilder {
     ///
     /// # Errors
     /// [`VectorError::Scratch`], [`VectorError::Write`] or [`VectorError::Threads`] if the system refuses.
-    pub fn finish_to(self, out: &mut dyn Write) -> Result<Built, VectorError> {
-        let ready = if self.options.threads == 0 {
-            self.build()?
-        } else {
-            let pool = ThreadPoolBuilder::new()
-                .num_threads(self.options.threads)
-                .build()
-                .map_err(|error| VectorError::Threads { problem: error.to_string() })?;
-            pool.install(|| self.build())?
+    pub fn finish_to(mut self, out: &mut dyn Write) -> Result<Built, VectorError> {
+        self.take_in()?;
+        let ready = match self.pool.take() {
+            Some(pool) => pool.install(|| self.build())?,
+            None => self.build()?,
         };
         out.write_all(&ready.layout.encode()).map_err(VectorError::Write)?;
         out.write_all(&ready.codes).map_err(VectorError::Write)?;
@@ -240,7 +267,7 @@ impl IvfBuilder {
         let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(trained.len(), drawn);
         let sample: Vec<u32> = sample.into_iter().map(|i| trained[i]).collect();
         let drawn = sample.len();
-        let sample = self.rows.gather(&sample, dim)?;
+        let sample = self.rows.gather(&sample)?;
         let refs: Vec<&[f32]> = sample.chunks_exact(dim).collect();
         let mut centroids = kmeans::train(dim, &refs, wanted, self.spec.seed);
         drop(sample);
@@ -271,15 +298,15 @@ impl IvfBuilder {
     /// Every row in its nearest list, whose mean is that of the rows that train, its centroid if there are none.
     fn assign(&self, centroids: &Centroids, trains: &[bool]) -> Result<Vec<List>, VectorError> {
         let assigner = Assigner::new(centroids, self.spec.seed);
-        let (dim, width) = (self.spec.dim, self.rows.width());
+        let dim = self.spec.dim;
         let empty = Gathered { rows: Vec::new(), trained: 0, sum: vec![0.0; dim] };
         let mut lists = vec![empty; centroids.len()];
-        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * width)).max(1));
+        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * dim)).max(1));
+        let mut vectors = vec![0.0; chunk.min(rows) * dim];
         for start in (0..rows).step_by(chunk) {
-            let mut records = vec![0.0; chunk.min(rows - start) * width];
-            self.rows.run(start, &mut records)?;
-            let refs: Vec<&[f32]> =
-                records.chunks_exact(width).map(|record| &record[..dim]).collect();
+            vectors.truncate((rows - start) * dim);
+            self.rows.run(start, &mut vectors)?;
+            let refs: Vec<&[f32]> = vectors.chunks_exact(dim).collect();
             let members = kmeans::members(lists.len(), &assigner.assign(&refs));
             lists.par_iter_mut().zip(members).for_each(|(list, members)| {
                 for row in members {
@@ -306,7 +333,7 @@ impl IvfBuilder {
                 even.push(list);
                 continue;
             }
-            let gathered = self.rows.gather(&list.rows, dim)?;
+            let gathered = self.rows.gather(&list.rows)?;
             let rows: Vec<&[f32]> = gathered.chunks_exact(dim).collect();
             let mut random = SplitMix64::new(self.spec.seed, SPLIT);
             let parts = (list.rows.len() / mean).min(SPLIT_MAX);

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::scalar::{self, Bounding, LANES, PANEL, QUAD};
+use super::scalar::{self, Bounding, LANES, PANEL, QUAD, Rounded, SIGN_LANES};
 use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_panels, scalar::check_scan};
 
 /// Proof that this CPU has AVX2, FMA, BMI2 and POPCNT; only [`Avx2::detect`] makes one.
@@ -301,13 +301,79 @@ fn dot_i8_inner(query: &[i8], rows: &[u8], out: &mut [i32]) {
     }
 }
 
-pub(crate) fn to_bytes(_: Avx2, row: &[f32], origin: &[f32], out: &mut [i8]) -> (f32, i32) {
+pub(crate) fn floats_of_sq(_: Avx2, code: &[u8], step: f32, out: &mut [f32]) {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { floats_of_sq_inner(code, step, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn floats_of_sq_inner(code: &[u8], step: f32, out: &mut [f32]) {
+    scalar::floats_of_sq(code, step, out);
+}
+
+pub(crate) fn sq_of_floats(_: Avx2, row: &[f32], step: f32, out: &mut [u8]) {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { sq_of_floats_inner(row, step, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn sq_of_floats_inner(row: &[f32], step: f32, out: &mut [u8]) {
+    assert_eq!(2 * row.len(), out.len(), "two bytes a dimension");
+    let (each, most) = (_mm256_set1_ps(scalar::sq_scale(step)), _mm256_set1_ps(32_767.0));
+    let least = _mm256_set1_ps(-32_767.0);
+    let whole = row.len() / 8 * 8;
+    for (x, out) in row.chunks_exact(8).zip(out.chunks_exact_mut(16)) {
+        let x = _mm256_mul_ps(floats(x.try_into().expect("chunks of 8")), each);
+        // Rounds to the nearest, halves to even; what is no number passes for the least.
+        let wide = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(x, least), most));
+        let halves =
+            _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256::<1>(wide));
+        // SAFETY: `out` is 16 writable bytes, and `storeu` asks for no alignment.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), halves) };
+    }
+    scalar::sq_of_floats(&row[whole..], step, &mut out[2 * whole..]);
+}
+
+pub(crate) fn signs(_: Avx2, row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { signs_inner(row, centroid, code) }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn signs_inner(row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    assert_eq!(row.len(), centroid.len(), "vectors share a dimension");
+    assert_eq!(code.len(), row.len().div_ceil(8), "one bit a dimension");
+    let size = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
+    let minus = _mm256_set1_ps(-0.0);
+    let zero = _mm256_setzero_ps();
+    let mut sums = [[zero; SIGN_LANES / 8]; 4];
+    for (i, byte) in code.iter_mut().enumerate() {
+        let (row, centroid) = (&row[8 * i..], &centroid[8 * i..]);
+        let (mut x, mut c) = ([0.0; 8], [0.0; 8]);
+        let here = row.len().min(8);
+        x[..here].copy_from_slice(&row[..here]);
+        c[..here].copy_from_slice(&centroid[..here]);
+        let (x, c) = (floats(&x), floats(&c));
+        let r = _mm256_sub_ps(x, c);
+        let positive = _mm256_cmp_ps::<_CMP_GE_OQ>(r, zero);
+        *byte = _mm256_movemask_ps(positive) as u8 & (0xff >> (8 - here));
+        let half = i % (SIGN_LANES / 8);
+        sums[0][half] = _mm256_add_ps(sums[0][half], _mm256_and_ps(size, r));
+        sums[1][half] = _mm256_fmadd_ps(r, r, sums[1][half]);
+        let signed = _mm256_xor_ps(c, _mm256_andnot_ps(positive, minus));
+        sums[2][half] = _mm256_add_ps(sums[2][half], signed);
+        sums[3][half] = _mm256_fmadd_ps(r, c, sums[3][half]);
+    }
+    [halve(sums[0]), halve(sums[1]), halve(sums[2]), halve(sums[3])]
+}
+
+pub(crate) fn to_bytes(_: Avx2, row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded {
     // SAFETY: the `Avx2` argument proves the CPU has it.
     unsafe { to_bytes_inner(row, origin, out) }
 }
 
 #[target_feature(enable = "avx2")]
-fn to_bytes_inner(row: &[f32], origin: &[f32], out: &mut [i8]) -> (f32, i32) {
+fn to_bytes_inner(row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded {
     assert_eq!(row.len(), origin.len(), "vectors share a dimension");
     let (row8, origin8) = (row.chunks_exact(8), origin.chunks_exact(8));
     let tail = row8.remainder().iter().zip(origin8.remainder());
@@ -323,24 +389,28 @@ fn to_bytes_inner(row: &[f32], origin: &[f32], out: &mut [i8]) -> (f32, i32) {
     let (step, inverse) = scalar::steps(max);
     let each = _mm256_set1_ps(inverse);
     let whole = row.len() / 8 * 8;
-    let mut sums = _mm256_setzero_si256();
+    let (mut sums, mut squares) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+    let low = _mm256_set1_epi32(0xffff);
     for ((x, o), out) in row8.zip(origin8).zip(out.chunks_exact_mut(8)) {
         // Rounds to the nearest, halves to even.
         let wide = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(load(x), load(o)), each));
         sums = _mm256_add_epi32(sums, wide);
+        let halved = _mm256_and_si256(wide, low);
+        squares = _mm256_add_epi32(squares, _mm256_madd_epi16(halved, halved));
         let halves =
             _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256::<1>(wide));
         let out: &mut [i8; 8] = out.try_into().expect("chunks of 8");
         // SAFETY: `out` is 8 writable bytes, and `storel` asks for no alignment.
         unsafe { _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_packs_epi16(halves, halves)) };
     }
-    let mut sum = add_up(sums);
+    let (mut sum, mut squares) = (add_up(sums), add_up(squares));
     for ((x, o), out) in row[whole..].iter().zip(&origin[whole..]).zip(&mut out[whole..]) {
         *out = ((x - o) * inverse).round_ties_even() as i8;
         sum += i32::from(*out);
+        squares += i32::from(*out) * i32::from(*out);
     }
     out[row.len()..].fill(0);
-    (step, sum)
+    Rounded { step, sum, squares }
 }
 
 #[target_feature(enable = "avx2")]

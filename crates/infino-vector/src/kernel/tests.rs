@@ -131,8 +131,18 @@ fn bytes_of_floats_agree() {
             macro_rules! run {
                 ($module:ident, $($cpu:ident,)?) => {{
                     let mut out = vec![7; dim.next_multiple_of(QUAD)];
-                    let (step, sum) = $module::to_bytes($($cpu,)? row, origin, &mut out);
-                    (step.to_bits(), sum, out)
+                    ($module::to_bytes($($cpu,)? row, origin, &mut out), out)
+                }};
+            }
+            check_widths!(run);
+            macro_rules! run {
+                ($module:ident, $($cpu:ident,)?) => {{
+                    let mut code = vec![7; dim.div_ceil(8)];
+                    let sums = $module::signs($($cpu,)? row, origin, &mut code);
+                    let (mut sq, mut back) = (vec![7; 2 * dim], vec![7.0; dim]);
+                    $module::sq_of_floats($($cpu,)? row, 1e-4, &mut sq);
+                    $module::floats_of_sq($($cpu,)? &sq, 0.3, &mut back);
+                    (sums.map(f32::to_bits), code, sq, back)
                 }};
             }
             check_widths!(run);

@@ -54,11 +54,10 @@ impl Centroids {
     fn nearest(&self, rows: &[&[f32]]) -> Vec<(f32, u32)> {
         let mut best = vec![(f32::INFINITY, 0); rows.len()];
         self.near.visit(rows, |row, distances| {
-            for (id, &distance) in distances.iter().enumerate() {
-                if distance < best[row].0 {
-                    best[row] = (distance, id as u32);
-                }
-            }
+            let least = |least: f32, &x: &f32| if x < least { x } else { least };
+            let least = distances.iter().fold(f32::INFINITY, least);
+            let id = distances.iter().position(|&distance| distance == least).unwrap_or(0);
+            best[row] = (least, id as u32);
         });
         best
     }

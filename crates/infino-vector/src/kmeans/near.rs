@@ -6,7 +6,7 @@
 //! floats.
 
 use super::TILE_ROWS;
-use crate::kernel::{self, PANEL, QUAD};
+use crate::kernel::{self, PANEL, QUAD, Rounded};
 
 /// The greatest size of a point's byte, and what is added to it so that it has no sign.
 const POINT_MAX: f32 = 63.0;
@@ -59,20 +59,19 @@ impl Near {
         let mut bytes = vec![0; TILE_ROWS * self.width];
         let mut products = vec![0; TILE_ROWS * padded];
         let mut distances = vec![0.0; self.norms.len()];
-        let mut factors = [(0.0, 0); TILE_ROWS];
+        let mut rounded = [Rounded::default(); TILE_ROWS];
         for (r, rows) in rows.chunks(TILE_ROWS).enumerate() {
             let bytes = &mut bytes[..rows.len() * self.width];
-            for ((row, out), factors) in
-                rows.iter().zip(bytes.chunks_exact_mut(self.width)).zip(&mut factors)
-            {
-                *factors = kernel::to_bytes(row, &self.origin, out);
-            }
+            let each = rows.iter().zip(bytes.chunks_exact_mut(self.width)).zip(&mut rounded);
+            each.for_each(|((row, out), rounded)| {
+                *rounded = kernel::to_bytes(row, &self.origin, out);
+            });
             let products = &mut products[..rows.len() * padded];
             kernel::dot_panels(bytes, self.width, &self.panels, products);
-            for (i, (products, (step, sum))) in
-                products.chunks_exact(padded).zip(factors).enumerate()
+            for (i, (products, Rounded { step, sum, squares })) in
+                products.chunks_exact(padded).zip(rounded).enumerate()
             {
-                let own = kernel::l2(rows[i], &self.origin);
+                let own = step * step * squares as f32;
                 // What the points' bytes have too much.
                 let excess = POINT_ZERO * sum;
                 let points = products.iter().zip(&self.norms).zip(&self.steps);

@@ -27,10 +27,11 @@ const STEPS: usize = 48;
 const READ: f64 = 0.15;
 /// The stream of the seed that the rows of a filter are drawn from.
 const PURPOSE: u64 = 7;
-/// Queries that are asked for more neighbours, or with a filter, and for recalls whose bound is the widest: these visit so
-/// many lists that few queries tell enough.
-const FEW_QUERIES: usize = 512;
-const WIDEST_QUERIES: usize = 128;
+/// Queries that are asked for more neighbours, or with a filter, and for recalls from `HIGHEST`: these visit so many lists
+/// that few queries tell enough.
+const FEW_QUERIES: usize = 256;
+const HIGHEST_QUERIES: usize = 64;
+const HIGHEST: f32 = 0.992;
 /// A reach is finite: one so great takes every list in.
 const REACH_MAX: f32 = 1e6;
 /// Of the misses that a recall allows, the share that a filter's own ways are left.
@@ -108,12 +109,14 @@ impl Asked<'_> {
         for column in (0..CALIBRATED_RECALL.len()).rev() {
             // Columns come with the most lists first, so the first of a width serves all that share it.
             let width = bound(CALIBRATED_RECALL[column]);
-            let last = CALIBRATED_RECALL.get(column + 1);
-            if last.is_none_or(|&recall| bound(recall) != width) {
+            let alike = |recall: f32| {
+                bound(recall) == width && (recall < HIGHEST || CALIBRATED_RECALL[column] > HIGHEST)
+            };
+            if !CALIBRATED_RECALL.get(column + 1).is_some_and(|&last| alike(last)) {
                 let lists = most(column) as usize;
                 let queries = self.found.len();
-                let queries =
-                    if width == bound(1.0) { queries.min(WIDEST_QUERIES) } else { queries };
+                let highest = CALIBRATED_RECALL[column] > HIGHEST;
+                let queries = if highest { queries.min(HIGHEST_QUERIES) } else { queries };
                 walks = (0..queries)
                     .into_par_iter()
                     .map(|i| self.walk(i, row, (width, lists), allowed))
