@@ -39,7 +39,7 @@ const FIRST_OF: usize = 4;
 const FIRST_MIN: usize = 4;
 /// A filter that has nothing to do with the vectors leaves `k` rows in so many times the rows that hold as many by its
 /// share of them.
-const USUAL_ROWS: f64 = 2.0;
+const USUAL_ROWS: f64 = 1.25;
 
 /// How a search goes about it.
 #[derive(Debug, Clone, Copy, PartialEq)]

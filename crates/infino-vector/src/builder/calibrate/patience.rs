@@ -35,7 +35,7 @@ const HIGHEST: f32 = 0.992;
 /// A reach is finite: one so great takes every list in.
 const REACH_MAX: f32 = 1e6;
 /// Of the misses that a recall allows, the share that a filter's own ways are left.
-const FILTERED_MARGIN: f32 = 0.3;
+const FILTERED_MARGIN: f32 = 0.4;
 
 /// How a search went on, list after list, and what became of its neighbours.
 struct Walk {
