@@ -461,7 +461,8 @@ fn scratch_space_that_fails_is_named() {
     let scratch_dir = Some(file.path().to_path_buf());
     let options = BuildOptions { spill_bytes: 0, scratch_dir, threads: 1 };
     let mut builder = IvfBuilder::new(IvfSpec::new(16, Metric::L2), options).unwrap();
-    let refused = builder.push(0, &[1.0; 16]);
+    builder.push(0, &[1.0; 16]).unwrap();
+    let refused = builder.finish();
     assert!(matches!(refused, Err(VectorError::Scratch { path, .. }) if path == file.path()));
 }
 
