@@ -20,7 +20,7 @@ const ROWS: [(&str, &str, &str); 19] = [
     ("F12", "infino-manifest", "processes"),
     ("F13", "infino-manifest", "garbage"),
     ("F14", "infino-manifest", "garbage"),
-    ("F15", "infino-manifest", "garbage"),
+    ("F15", "infino-sim", "seeds"),
     ("F16", "infino-table", "fault_rows"),
     ("F19", "infino-storage", "fault_rows"),
     ("F20", "infino-manifest", "versions"),

@@ -7,6 +7,7 @@
 mod azurite;
 mod checks;
 mod cmd;
+mod docs;
 mod error;
 mod faults;
 mod python;
@@ -33,9 +34,15 @@ usage: cargo xtask <chore> [arguments]
   tidy    longest files and functions; file length, layers, homes, leftover marks, doc links
   golden [-p CRATE ...]
           rewrites the pinned bytes of the format tests; read the diff before committing it
+  docs [--bin DIR] [PAGE ...]
+          runs every block of code in the README and under docs/, or on the pages named, with the
+          binary in DIR or a new one; part of `test`
   faults [--row F1 ...] [--soak] [--json FILE]
           the rows of the table of faults in release: how often each was tried, what went wrong,
           the seed that replays it
+  sim [--seeds N] [--seed SEED --show]
+          plays seeded simulations of several processes on one table, in release; says which do not
+          hold and how to replay them
   bench [arguments]
           runs the benchmark binary in release
   demo [arguments]
@@ -63,11 +70,16 @@ fn run(root: &Path, chore: &str, args: &[String]) -> Result<(), Failed> {
         "test" => tests_run::test(root, args),
         "ci" => checks::ci(root, args),
         "tidy" => tidy::tidy(root),
+        "docs" => tests_run::docs(root, args),
         "faults" => faults::faults(root, args),
         "golden" => tests_run::golden(root, args),
         "bench" => {
             let bench = ["run", "--release", "-p", "infino-bench", "--features", "table", "--"];
             Cmd::cargo(root).args(bench).args(args).run()
+        }
+        "sim" => {
+            let sim = ["run", "--release", "--quiet", "-p", "infino-sim", "--"];
+            Cmd::cargo(root).args(sim).args(args).run()
         }
         "demo" => {
             let demo = ["run", "--release", "-p", "infino-cli", "--", "demo"];

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{azurite, cmd::Cmd, error::Failed, python, tidy::source};
+use crate::{azurite, cmd::Cmd, docs, error::Failed, python, tidy::source};
 
 /// How many tests passed, failed and were ignored, summed over all test binaries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -55,13 +55,14 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
         .args(["test", "--locked", "--manifest-path", "fuzz/Cargo.toml", "--target-dir"])
         .args([target(root).join("fuzz")])
         .run_seeing(|line| tally.see(line));
-    let opened = python.map_or(Ok(()), |python| open_format(root, &python, &mut tally));
+    let opened = python.as_ref().map_or(Ok(()), |python| open_format(root, python, &mut tally));
+    let documented = documents(root, python.as_deref(), &mut tally);
     let Tally { passed, failed, ignored } = tally;
     if let Err(problem) = azurite {
         println!("SKIPPED: the storage tests on Azurite: {problem}");
     }
     println!("tests: {passed} passed, {failed} failed, {ignored} ignored");
-    tested.and(fuzzed).and(opened)
+    tested.and(fuzzed).and(opened).and(documented)
 }
 
 /// Writes superfiles with the example of `infino-superfile` and compares each, value by value, with
@@ -84,6 +85,34 @@ fn open_format(root: &Path, python: &Path, tally: &mut Tally) -> Result<(), Fail
         .and_then(|()| compare(root, python, &check, &folder, tally));
     let _ = fs::remove_dir_all(&folder);
     compared
+}
+
+/// Runs the blocks of the documents, each counted as a test, with the binary that the tests of the workspace built.
+fn documents(root: &Path, python: Option<&Path>, tally: &mut Tally) -> Result<(), Failed> {
+    let build = ["build", "--quiet", "--workspace", "--bin", "infino"];
+    Cmd::cargo(root).args(build).run()?;
+    let outcome = docs::run(root, &target(root).join("debug"), python, &[]);
+    match &outcome {
+        Ok(count) => {
+            tally.passed += count.passed;
+            tally.ignored += count.skipped;
+        }
+        Err(_) => tally.failed += 1,
+    }
+    outcome.map(drop)
+}
+
+/// `docs`: only the blocks of the documents, with the binary in a folder that is named or the one that is built.
+pub(crate) fn docs(root: &Path, args: &[String]) -> Result<(), Failed> {
+    let (bin, pages) = match args {
+        [flag, bin, pages @ ..] if flag == "--bin" => (root.join(bin), pages),
+        pages => {
+            Cmd::cargo(root).args(["build", "--quiet", "--workspace", "--bin", "infino"]).run()?;
+            (target(root).join("debug"), pages)
+        }
+    };
+    let python = python::environment(root)?;
+    docs::run(root, &bin, Some(&python), pages).map(drop)
 }
 
 /// Where cargo puts what it builds.

@@ -1,23 +1,31 @@
 //! The command line, as clap reads it.
 
-use std::path::PathBuf;
+mod data;
+mod global;
+mod table;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
-use crate::output::Format;
+pub use data::{Export, FileFormat, Import};
+pub use global::Global;
+pub use table::{Demo, History, Inspect, Mode, Optimize, Search, Sql, Verify};
 
-/// Where the demo puts its tables, and where the other commands look without `--store`.
-pub const STORE: &str = "./infino-demo";
-/// The environment variable that stands in for `--store`.
-pub const STORE_VARIABLE: &str = "INFINO_STORE";
+const AFTER_HELP: &str = "\
+Where the tables are: --uri, else $INFINO_URI, else `uri` in infino.toml (this folder's, else the one of the user).
+
+Exit codes: 0 done; 1 the request cannot be answered; 2 the command line cannot be read; 3 the store does not answer and
+may later; 4 stored bytes are damaged; 5 a defect of infino or the machine; 130 stopped by ^C.";
 
 /// SQL, full-text, vector and hybrid search over one copy of your data in Parquet.
 #[derive(Debug, Parser)]
-#[command(name = "infino", version, propagate_version = true)]
+#[command(name = "infino", version, propagate_version = true, after_help = AFTER_HELP)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+    /// What every command can be told.
+    #[command(flatten)]
+    pub global: Global,
 }
 
 /// What to do.
@@ -25,11 +33,17 @@ pub struct Cli {
 pub enum Command {
     /// Indexes real files of this machine and shows what can be asked of them
     Demo(Demo),
-    /// Finds the rows of a table that best answer a text
+    /// Reads Parquet, CSV, JSON or Arrow into a table
+    Import(Import),
+    /// Writes a table's rows as Parquet, CSV, JSON or Arrow
+    Export(Export),
+    /// Finds the rows of a table that best answer a text, a vector, or both
     Search(Search),
-    /// Runs an SQL statement over the tables of a store
+    /// Runs SQL over the tables of a store; without a statement, at a prompt
     Sql(Sql),
-    /// Shows the tables of a store, or one table's columns, indexes and files
+    /// Lists the tables of a store
+    Tables,
+    /// Shows one table's columns, indexes and files; a file's parts; a section's insides
     Inspect(Inspect),
     /// Shows the last versions of a table: when, what kind of change, how much
     History(History),
@@ -37,140 +51,15 @@ pub enum Command {
     Optimize(Optimize),
     /// Reads a whole table and says what is not as it was written
     Verify(Verify),
+    /// Prints the completions of a shell, to be put where it looks for them
+    Completions(Completions),
 }
 
-/// Which store.
-#[derive(Debug, Clone, Args)]
-pub struct Store {
-    /// Store with the tables: a folder, memory://, s3://bucket/prefix [default: $INFINO_STORE, else ./infino-demo]
-    #[arg(long = "store", visible_alias = "uri", value_name = "URI")]
-    uri: Option<String>,
-}
-
-impl Store {
-    /// The store to use: what was asked for, what the environment says, or the demo's.
-    pub fn uri(&self) -> String {
-        let set = || std::env::var(STORE_VARIABLE).ok().filter(|uri| !uri.is_empty());
-        self.uri.clone().or_else(set).unwrap_or_else(|| STORE.to_owned())
-    }
-}
-
-/// `infino demo`.
+/// `infino completions`.
 #[derive(Debug, Args)]
-pub struct Demo {
-    /// Folder with text files, may be repeated [default: the Rust dependencies on this machine]
-    #[arg(long = "path", value_name = "DIR")]
-    pub paths: Vec<PathBuf>,
-    /// Which store.
-    #[command(flatten)]
-    pub store: Store,
-    /// Read at most this much text, in megabytes
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub limit_mb: Option<u64>,
-    /// What to search for
-    #[arg(long, value_name = "TEXT")]
-    pub query: Option<String>,
-}
-
-/// How a text is searched for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Mode {
-    /// BM25 over a full-text column
-    Keyword,
-    /// Nearest vectors to the text's own
-    Vector,
-    /// Both rankings fused
-    Hybrid,
-}
-
-/// `infino search`.
-#[derive(Debug, Args)]
-pub struct Search {
-    /// What to search for
-    pub text: String,
-    /// Which store.
-    #[command(flatten)]
-    pub store: Store,
-    /// Table to search
-    #[arg(long, default_value = crate::demo::TABLE, value_name = "NAME")]
-    pub table: String,
-    /// How to rank; vectors are those of the demo
-    #[arg(long, value_enum, default_value_t = Mode::Hybrid)]
-    pub mode: Mode,
-    /// Full-text column
-    #[arg(long, default_value = "text", value_name = "COLUMN")]
-    pub text_column: String,
-    /// Vector column
-    #[arg(long, default_value = "embedding", value_name = "COLUMN")]
-    pub vector_column: String,
-    /// How many rows
-    #[arg(short, long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub k: u32,
-    /// Only rows for which this SQL condition holds
-    #[arg(long = "where", value_name = "SQL")]
-    pub predicate: Option<String>,
-    /// Columns to show, by comma [default: all but vectors]
-    #[arg(long, value_delimiter = ',', value_name = "COLUMNS")]
-    pub columns: Vec<String>,
-    /// How to print rows
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    pub output: Format,
-}
-
-/// `infino sql`.
-#[derive(Debug, Args)]
-pub struct Sql {
-    /// The statement; - reads it from standard input
-    pub statement: String,
-    /// Which store.
-    #[command(flatten)]
-    pub store: Store,
-    /// How to print rows
-    #[arg(short, long, value_enum, default_value_t = Format::Table)]
-    pub output: Format,
-}
-
-/// `infino inspect`.
-#[derive(Debug, Args)]
-pub struct Inspect {
-    /// Table to look at [default: all, in a line each]
-    pub table: Option<String>,
-    /// Which store.
-    #[command(flatten)]
-    pub store: Store,
-}
-
-/// `infino history`.
-#[derive(Debug, Args)]
-pub struct History {
-    /// Table to look at
-    pub table: String,
-    /// Which store.
-    #[command(flatten)]
-    pub store: Store,
-    /// How many versions
-    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub limit: u32,
-}
-
-/// `infino optimize`.
-#[derive(Debug, Args)]
-pub struct Optimize {
-    /// Table to optimize
-    pub table: String,
-    /// Which store.
-    #[command(flatten)]
-    pub store: Store,
-}
-
-/// `infino verify`.
-#[derive(Debug, Args)]
-pub struct Verify {
-    /// Table to read
-    pub table: String,
-    /// Which store.
-    #[command(flatten)]
-    pub store: Store,
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
 #[cfg(test)]
@@ -185,17 +74,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_goes_before_the_default() {
-        let parse = |args: &[&str]| match Cli::try_parse_from(args).expect("a sound line").command {
-            Command::Search(search) => search,
-            other => panic!("{other:?}"),
-        };
-        let search = parse(&["infino", "search", "x", "--store", "s3://b/p", "--columns", "a,b"]);
-        assert_eq!(search.store.uri(), "s3://b/p");
-        assert_eq!(search.columns, ["a", "b"]);
-        assert_eq!(
-            parse(&["infino", "search", "x", "--uri", "memory://"]).store.uri(),
-            "memory://"
-        );
+    fn what_every_command_takes_may_stand_before_or_behind_it() {
+        for line in [
+            ["infino", "--uri", "s3://b/p", "search", "x", "--columns", "a,b"],
+            ["infino", "search", "x", "--columns", "a,b", "--uri", "s3://b/p"],
+            ["infino", "search", "x", "--store", "s3://b/p", "--columns", "a,b"],
+        ] {
+            let cli = Cli::try_parse_from(line).expect("a sound line");
+            assert_eq!(cli.global.uri.as_deref(), Some("s3://b/p"));
+            let Command::Search(search) = cli.command else { panic!("it searches") };
+            assert_eq!(search.columns, ["a", "b"]);
+        }
     }
 }

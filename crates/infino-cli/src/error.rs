@@ -13,6 +13,12 @@ pub enum CliError {
     Infino(infino::Error),
     /// There is nothing to read.
     Corpus(CorpusError),
+    /// What is read in is not as it should be; says where.
+    Source(String),
+    /// Stored bytes are damaged.
+    Damage(String),
+    /// ^C; what was done before stands, and has been told.
+    Stopped,
     /// The terminal, a pipe or a local file failed.
     Io(io::Error),
     /// The command cannot work as it was given; says what would.
@@ -28,7 +34,7 @@ pub enum CliError {
 
 impl CliError {
     /// 1 the request cannot be answered, 3 the store does not answer and may later, 4 stored bytes are damaged,
-    /// 5 a defect of infino or of the machine; 2 is clap's, for a command line that cannot be read.
+    /// 5 a defect of infino or of the machine, 130 stopped by ^C; 2 is clap's, for a command line that cannot be read.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Infino(error) => match error.kind() {
@@ -37,8 +43,9 @@ impl CliError {
                 ErrorKind::Internal => 5,
                 _ => 1,
             },
-            Self::Damaged { .. } => 4,
-            Self::Corpus(_) | Self::Io(_) | Self::Usage(_) => 1,
+            Self::Damaged { .. } | Self::Damage(_) => 4,
+            Self::Stopped => 130,
+            Self::Corpus(_) | Self::Io(_) | Self::Usage(_) | Self::Source(_) => 1,
         })
     }
 
@@ -54,7 +61,8 @@ impl std::fmt::Display for CliError {
             Self::Infino(error) => error.fmt(f),
             Self::Corpus(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
-            Self::Usage(message) => message.fmt(f),
+            Self::Usage(message) | Self::Source(message) | Self::Damage(message) => message.fmt(f),
+            Self::Stopped => "stopped".fmt(f),
             Self::Damaged { table, problems } => {
                 write!(f, "table {table:?} is damaged in {problems} places, listed above")
             }

@@ -64,7 +64,7 @@ impl Bench {
     fn command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_infino"));
         command.args(args).current_dir(self.folder.path());
-        command.env("INFINO_STORE", self.store()).env_remove("CARGO_HOME");
+        command.env("INFINO_URI", self.store()).env_remove("CARGO_HOME");
         command
     }
 
@@ -164,7 +164,7 @@ fn sql_sees_the_rows_that_the_demo_left() {
 fn search_ranks_filters_and_projects() {
     let (bench, _) = Bench::after_demo("glowing horseshoe");
     let search = |args: &[&str]| {
-        let rest = ["--columns", "path", "-o", "json"];
+        let rest = ["--columns", "path", "-o", "ndjson"];
         let output = bench.infino([&["search", "sourdough patience"], args, &rest].concat());
         let paths = stdout(&output);
         let path = |line: &str| {
@@ -273,7 +273,7 @@ fn a_table_that_is_not_the_demos_survives() {
         db.create_table("passages", schema, infino::IndexSpec::new()).await.expect("a table");
     });
     let text = bench.text();
-    check_fails(&bench.infino(["demo", "--path", &text]), 1, &["not the demo's", "--store"]);
+    check_fails(&bench.infino(["demo", "--path", &text]), 1, &["not the demo's", "--uri"]);
     check_says(&stdout(&bench.infino(["inspect", "passages"])), &["verse"]);
 }
 

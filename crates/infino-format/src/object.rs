@@ -23,10 +23,21 @@ impl ObjectRef {
     /// A new name for `bytes` in `folder`, ending in `extension`.
     pub fn name(folder: &str, extension: &str, bytes: &[u8]) -> Self {
         let digest = *blake3::hash(bytes).as_bytes();
-        let short = u64::from_be_bytes(digest[..8].try_into().expect("8 of 32 bytes"));
-        let unique = uuid::Uuid::now_v7().as_u128();
-        let path = format!("{folder}/{unique:032x}-{short:016x}.{extension}");
+        let unique = crate::entropy::unique();
+        let path = format!("{folder}/{unique:032x}-{}.{extension}", short(&digest));
         Self { path, len: bytes.len() as u64, digest }
+    }
+
+    /// A reference to the object that stands under `path` and holds `bytes`.
+    pub fn of(path: &str, bytes: &[u8]) -> Self {
+        let digest = *blake3::hash(bytes).as_bytes();
+        Self { path: path.to_owned(), len: bytes.len() as u64, digest }
+    }
+
+    /// Whether `path` may be the name of an object of this digest: names hold a part of it.
+    pub fn may_be_named(&self, path: &str) -> bool {
+        let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+        stem.rsplit_once('-').is_some_and(|(_, named)| named == short(&self.digest))
     }
 
     /// Checks that `bytes` are the object's.
@@ -69,6 +80,12 @@ impl ObjectRef {
             digest: cursor.take(32)?.try_into().expect("took 32 bytes"),
         })
     }
+}
+
+/// The part of a digest that a name holds.
+fn short(digest: &[u8; 32]) -> String {
+    let short = u64::from_be_bytes(digest[..8].try_into().expect("8 of 32 bytes"));
+    format!("{short:016x}")
 }
 
 /// Checks that `path` stays below the root it is relative to.

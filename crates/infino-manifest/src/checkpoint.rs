@@ -83,7 +83,7 @@ pub(crate) fn list_of(snapshot: &Snapshot, parts: Vec<PartRef>) -> CheckpointLis
 }
 
 /// The log segments of `head`'s tail: those it names, and new ones for its inline records.
-fn segments(head: &Head) -> (Vec<SegmentRef>, Vec<(ObjectRef, Vec<u8>)>) {
+pub(crate) fn segments(head: &Head) -> (Vec<SegmentRef>, Vec<(ObjectRef, Vec<u8>)>) {
     let (mut segments, mut written) = (Vec::new(), Vec::new());
     for run in head.tail.chunk_by(|a, b| is_inline(a) && is_inline(b)) {
         match &run[0] {

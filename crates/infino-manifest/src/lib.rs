@@ -18,6 +18,7 @@ pub mod fresh;
 pub mod gc;
 pub mod history;
 pub mod prune;
+pub mod repair;
 pub mod snapshot;
 pub mod tags;
 

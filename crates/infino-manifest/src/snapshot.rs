@@ -151,8 +151,8 @@ pub(crate) async fn tail(
         })
         .collect();
     let mut records = place.records(&segments).await?;
-    records.extend(head.inline().cloned());
     records.retain(|record| record.version > from);
+    records.extend(head.inline().filter(|record| record.version > from).cloned());
     records.sort_unstable_by_key(|record| record.version);
     Ok(records)
 }

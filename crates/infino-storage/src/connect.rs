@@ -22,7 +22,7 @@ pub(crate) enum Bucket<'a> {
 ///
 /// | URI | store |
 /// |---|---|
-/// | `path`, `file:///path` | a directory of this machine, created if absent |
+/// | `path`, `file:///path` | a directory of this machine, made by the first write |
 /// | `memory://name` | memory of this process; the same name finds the same objects until the process ends |
 /// | `memory://` | memory that only this handle reaches |
 /// | `s3://bucket/prefix` | S3, or with the option `endpoint` what speaks its protocol |
@@ -32,7 +32,7 @@ pub(crate) enum Bucket<'a> {
 /// Nothing is sent over a network yet: wrong credentials or a missing bucket show in the first operation.
 ///
 /// # Errors
-/// `Invalid` if the URI or an option cannot be used; for a directory, `Denied` if it cannot be created or read.
+/// `Invalid` if the URI or an option cannot be used; for a directory, `Denied` if it cannot be read.
 pub fn connect(uri: &str, options: &StoreOptions) -> Result<Arc<dyn Store>, StorageError> {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return local(uri, Path::new(uri), options);

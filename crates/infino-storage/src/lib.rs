@@ -32,6 +32,7 @@ pub mod fault;
 pub mod folder;
 pub mod local;
 pub mod memory;
+pub mod meter;
 #[cfg(any(feature = "aws", feature = "azure", feature = "gcp"))]
 pub mod object;
 pub mod options;
@@ -48,6 +49,7 @@ pub use error::StorageError;
 pub use folder::FolderStore;
 pub use local::LocalStore;
 pub use memory::MemoryStore;
+pub use meter::MeteredStore;
 pub use options::StoreOptions;
 pub use probe::probe;
 pub use source::{RunError, run};

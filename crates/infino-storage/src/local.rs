@@ -29,11 +29,11 @@ pub struct LocalStore {
 }
 
 impl LocalStore {
-    /// The store in `directory`, which is created if it is not there. Of `options` only the general ones apply.
+    /// The store in `directory`, which the first write creates if it is not there. Of `options` only the general ones apply.
     ///
     /// # Errors
-    /// `Invalid` if it is not a directory or an option is unknown; `Denied` if it cannot be created or read. That it
-    /// cannot be written shows when something is written: reading needs no more than a read-only directory.
+    /// `Invalid` if it is not a directory or an option is unknown; `Denied` if it cannot be read. That it cannot be
+    /// written shows when something is written: reading needs no more than a read-only directory.
     pub fn open(directory: &Path, options: &StoreOptions) -> Result<Self, StorageError> {
         options.expect_none_for_backend("local")?;
         let limits = Limits::of(options)?;

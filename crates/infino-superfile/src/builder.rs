@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Decimal128Type, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use infino_format::checksum::crc32c;
 use infino_format::schema::{Metric, TableSchema, VectorIndex};
 use infino_format::summary::{ColumnStats, SectionKind, SectionRef, SuperfileSummary};
@@ -130,6 +131,7 @@ impl SuperfileBuilder {
             rows: self.rows,
             ids: (min_row_id, max_row_id),
             columns: self.stats.into_iter().map(StatsBuilder::finish).collect(),
+            ending: None,
         };
         parts.write_to(out)
     }
@@ -206,6 +208,15 @@ pub(crate) struct Parts<'a> {
     pub(crate) rows: u32,
     pub(crate) ids: (RowId, RowId),
     pub(crate) columns: Vec<ColumnStats>,
+    /// The end of a file that this one is to be, if all before it turns out to be the same.
+    pub(crate) ending: Option<&'a Ending>,
+}
+
+/// How a file goes on behind its sections.
+pub(crate) struct Ending {
+    pub(crate) placed: Vec<Placed>,
+    pub(crate) footer: Bytes,
+    pub(crate) summary: SuperfileSummary,
 }
 
 impl Parts<'_> {
@@ -231,6 +242,13 @@ impl Parts<'_> {
             placed.push(key::write(schema, hashes, &mut tracked)?);
         }
         placed.push(write_checksums(&mut tracked)?);
+        if let Some(ending) = self.ending.filter(|ending| ending.placed == placed) {
+            tracked
+                .write_all(&ending.footer)
+                .and_then(|()| tracked.flush())
+                .map_err(write_failed)?;
+            return Ok(ending.summary.clone());
+        }
         let mut summary = SuperfileSummary {
             id: SuperfileId::new(),
             file_len: 0,

@@ -113,6 +113,14 @@ impl Checksums {
         out
     }
 
+    /// Reads what [`Checksums::encode`] wrote, which must cover as many bytes.
+    pub(crate) fn decode_covering(bytes: &[u8], covered: u64) -> Result<Self, FormatError> {
+        match Self::decode(bytes)? {
+            checksums if checksums.covered() == covered => Ok(checksums),
+            _ => Err(FormatError::invalid(WHAT, "cover another length")),
+        }
+    }
+
     /// Reads what [`Checksums::encode`] wrote.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, FormatError> {
         let invalid = |problem: &str| Err(FormatError::invalid(WHAT, problem));

@@ -137,19 +137,27 @@ pub(crate) async fn read(
 }
 
 /// A file on the way to being open.
-struct Opening {
-    store: Arc<dyn Store>,
-    path: Arc<str>,
+pub(crate) struct Opening {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) path: Arc<str>,
 }
 
 /// A footer that has been verified and parsed.
-struct Footer {
-    range: Range<u64>,
-    metadata: ParquetMetaData,
-    placed: Vec<Placed>,
+pub(crate) struct Footer {
+    pub(crate) range: Range<u64>,
+    pub(crate) metadata: ParquetMetaData,
+    pub(crate) placed: Vec<Placed>,
     stats: SuperfileSummary,
     crc: u32,
-    arrow_keys: Vec<KeyValue>,
+    pub(crate) arrow_keys: Vec<KeyValue>,
+}
+
+impl Footer {
+    /// Whether it is that of the file that `summary` describes.
+    pub(crate) fn is_of(&self, summary: &SuperfileSummary) -> bool {
+        self.placed.iter().map(|placed| &placed.section).eq(&summary.sections)
+            && self.stats.row_count == summary.row_count
+    }
 }
 
 impl Opening {
@@ -183,9 +191,7 @@ impl Opening {
         checksum::verify("footer", &bytes, summary.footer_crc)
             .map_err(|source| self.corrupt("footer", footer_start..summary.file_len, source))?;
         let footer = self.footer(footer_start..summary.file_len, bytes)?;
-        if !footer.placed.iter().map(|placed| &placed.section).eq(&summary.sections)
-            || footer.stats.row_count != summary.row_count
-        {
+        if !footer.is_of(&summary) {
             return Err(self.contradicts(&summary));
         }
         opens.push(tail.slice(..checksums_len));
@@ -227,7 +233,7 @@ impl Opening {
     }
 
     /// Verifies a whole footer, then parses it.
-    fn footer(&self, range: Range<u64>, bytes: Bytes) -> Result<Footer, SuperfileError> {
+    pub(crate) fn footer(&self, range: Range<u64>, bytes: Bytes) -> Result<Footer, SuperfileError> {
         let corrupt = |source| self.corrupt("footer", range.clone(), source);
         layout::check_seal(&bytes).map_err(corrupt)?;
         let crc = checksum::crc32c(&bytes);
@@ -292,18 +298,28 @@ impl Opening {
             })
             .collect();
         let last = sections.pop().expect("the checksums, by `parse_sections`");
-        let checksums = Checksums::decode(&last.open)
-            .and_then(|checksums| match checksums.covered() == last.placed.section.offset {
-                true => Ok(checksums),
-                false => Err(FormatError::invalid("body checksums", "cover another length")),
-            })
+        let checksums = Checksums::decode_covering(&last.open, last.placed.section.offset)
             .map_err(|source| self.corrupt("checksums", last.placed.range(), source))?;
-        let metadata = Arc::new(footer.metadata);
+        let (range, metadata, keys) = (footer.range, footer.metadata, footer.arrow_keys);
+        self.assemble(range, metadata, keys, checksums, sections, summary)
+    }
+
+    /// The open file, from what has been verified.
+    pub(crate) fn assemble(
+        self,
+        footer_range: Range<u64>,
+        metadata: ParquetMetaData,
+        arrow_keys: Vec<KeyValue>,
+        checksums: Checksums,
+        sections: Vec<OpenSection>,
+        summary: Arc<SuperfileSummary>,
+    ) -> Result<Superfile, SuperfileError> {
+        let metadata = Arc::new(metadata);
         let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         let arrow =
             ArrowReaderMetadata::try_new(Arc::clone(&metadata), options).map_err(|error| {
                 let source = FormatError::invalid("parquet schema", error.to_string());
-                self.corrupt("footer", footer.range.clone(), source)
+                self.corrupt("footer", footer_range.clone(), source)
             })?;
         let body = BodyReader::new(
             Arc::clone(&self.store),
@@ -311,12 +327,11 @@ impl Opening {
             Arc::new(checksums),
             metadata,
         );
-        let arrow_keys = footer.arrow_keys;
         let Self { store, path } = self;
         Ok(Superfile { store, path, summary, arrow, body, sections, arrow_keys })
     }
 
-    fn corrupt(
+    pub(crate) fn corrupt(
         &self,
         part: impl Into<String>,
         range: Range<u64>,
@@ -325,7 +340,7 @@ impl Opening {
         SuperfileError::corrupt(&self.path, part, range, source)
     }
 
-    fn contradicts(&self, summary: &SuperfileSummary) -> SuperfileError {
+    pub(crate) fn contradicts(&self, summary: &SuperfileSummary) -> SuperfileError {
         let source = FormatError::invalid("superfile summary", "is not that of this file");
         self.corrupt("footer", 0..summary.file_len, source)
     }

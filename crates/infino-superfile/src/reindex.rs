@@ -6,9 +6,10 @@ use std::io::Write;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
+use bytes::Bytes;
 use futures::StreamExt;
 use infino_format::schema::{IndexSet, TableSchema};
-use infino_format::summary::{SectionKind, SuperfileSummary};
+use infino_format::summary::{SectionKind, SectionRef, SuperfileSummary};
 
 use crate::builder::Parts;
 use crate::columns::Body;
@@ -62,6 +63,7 @@ impl Superfile {
             rows: self.row_count(),
             ids: (self.summary.min_row_id, self.summary.max_row_id),
             columns: self.summary.columns.clone(),
+            ending: None,
         };
         parts.write_to(out)
     }
@@ -87,25 +89,26 @@ impl Superfile {
                 continue;
             }
             let mut bytes = self.body.read(&[open.placed.range()]).await?;
-            let is_of = |field_id: &u32| section.field_ids.contains(field_id);
-            let is_text = section.kind == SectionKind::Text;
-            let (text, vectors) = (&self.summary.text, &self.summary.vectors);
-            carried.push(Carried {
-                section: section.clone(),
-                bytes: bytes.pop().expect("one range was asked for"),
-                text: text.iter().filter(|s| is_text && is_of(&s.field_id)).cloned().collect(),
-                vectors: vectors
-                    .iter()
-                    .filter(|s| !is_text && is_of(&s.field_id))
-                    .cloned()
-                    .collect(),
-            });
+            carried.push(self.carry(section, bytes.pop().expect("one range was asked for")));
         }
         Ok(carried)
     }
 
+    /// A section with its `bytes` and what the summary says of it.
+    pub(crate) fn carry(&self, section: &SectionRef, bytes: Bytes) -> Carried {
+        let is_of = |field_id: &u32| section.field_ids.contains(field_id);
+        let is_text = section.kind == SectionKind::Text;
+        let (text, vectors) = (&self.summary.text, &self.summary.vectors);
+        Carried {
+            section: section.clone(),
+            bytes,
+            text: text.iter().filter(|s| is_text && is_of(&s.field_id)).cloned().collect(),
+            vectors: vectors.iter().filter(|s| !is_text && is_of(&s.field_id)).cloned().collect(),
+        }
+    }
+
     /// The indexes of `building`, from the columns.
-    async fn build(
+    pub(crate) async fn build(
         &self,
         building: &TableSchema,
         all: &Schema,
@@ -143,7 +146,7 @@ impl Superfile {
     }
 
     /// The hashes of the rows' keys, if the table has a key.
-    async fn key_hashes(
+    pub(crate) async fn key_hashes(
         &self,
         to: &TableSchema,
         all: &Schema,
@@ -159,7 +162,10 @@ impl Superfile {
     }
 
     /// The row groups as they stand.
-    async fn copied_body(&self, options: &SuperfileOptions) -> Result<Body, SuperfileError> {
+    pub(crate) async fn copied_body(
+        &self,
+        options: &SuperfileOptions,
+    ) -> Result<Body, SuperfileError> {
         let body_len =
             self.summary.sections.first().map_or(self.body.covered(), |section| section.offset);
         let mut spool = Spool::new(options.memory_bytes / 4, options.scratch_dir.clone());

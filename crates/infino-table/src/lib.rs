@@ -11,6 +11,7 @@
 //! | rows that are searchable at once | `fresh` |
 //! | compaction and garbage | `maintain` |
 //! | the table as it was | [`versions`] |
+//! | damage | [`verify`], then [`repair`] |
 #![forbid(unsafe_code)]
 
 pub mod error;
@@ -23,6 +24,7 @@ pub mod mutate;
 pub mod options;
 mod publish;
 pub mod query;
+pub mod repair;
 mod runtime;
 pub mod table;
 pub mod verify;
@@ -34,10 +36,12 @@ pub use evolve::{AlterReport, SchemaChange};
 pub use filter::RowFilter;
 pub use fresh::SealReport;
 pub use maintain::background::{BackgroundOptions, BackgroundStatus, Maintenance};
+pub use maintain::cluster::{ClusterOptions, ClusterReport};
 pub use maintain::{CompactOptions, CompactReport, MaintainOptions, OptimizeReport};
 pub use mutate::{Matched, MergeSpec, MutationStats, NotMatched};
 pub use options::{ReadConsistency, TableOptions};
 pub use query::{Fusion, Hit};
+pub use repair::RepairReport;
 pub use runtime::Runtime;
 pub use table::Table;
 pub use writer::{Receipt, Writer};

@@ -60,11 +60,17 @@ async fn commit(table: &Table, mut change: Change) -> Result<Committed, TableErr
 /// Commits `change`; an unclear outcome is asked for.
 async fn settled(table: &Table, change: &Change) -> Result<Committed, TableError> {
     let log = &table.inner.log;
-    let mut unclear = 0;
+    let (mut unclear, mut full) = (0, 0);
     loop {
         let commit = match log.commit(change.clone()).await {
             Ok(committed) => return Ok(committed),
             Err(WalError::Unknown(commit)) => commit,
+            // Nothing was committed, and nobody else need fold for it.
+            Err(WalError::TailFull { .. }) if full < FULL_MAX => {
+                full += 1;
+                table.checkpoint().await?;
+                continue;
+            }
             Err(error) => return Err(error.into()),
         };
         match log.resolve(commit).await {
@@ -82,6 +88,9 @@ async fn settled(table: &Table, change: &Change) -> Result<Committed, TableError
         }
     }
 }
+
+/// How often the log is folded because a commit found no room in it; others may fill it again meanwhile.
+const FULL_MAX: u32 = 4;
 
 /// How often a commit is sent again that storage gave no clear answer to and that did not happen.
 const UNCLEAR_MAX: u32 = 4;

@@ -36,7 +36,7 @@ pub(crate) struct Inner {
     refreshing: tokio::sync::Mutex<()>,
     /// Rows that wait to be inserted.
     pub(crate) inserts: fresh::Queue,
-    pub(crate) sealing: fresh::Sealing,
+    pub(crate) upkeep: fresh::Upkeep,
 }
 
 #[derive(Debug, Clone)]
@@ -106,7 +106,7 @@ impl Table {
                 current: Mutex::new(Current { snapshot: empty, checked: Instant::now() }),
                 refreshing: tokio::sync::Mutex::new(()),
                 inserts: fresh::Queue::default(),
-                sealing: fresh::Sealing::default(),
+                upkeep: fresh::Upkeep::default(),
             }),
         };
         let checked = Instant::now();

@@ -11,12 +11,14 @@ use futures::stream::{self, StreamExt};
 use infino_format::head::TailItem;
 use infino_format::list::{CheckpointList, CheckpointRef};
 use infino_format::part::PartEntry;
-use infino_format::{Action, Deletes, Head, ObjectRef, Record, SuperfileSummary};
+use infino_format::{
+    Action, Deletes, FreshRows, Head, ObjectRef, Record, SuperfileSummary, TableSchema,
+};
 use infino_manifest::tags;
 use infino_storage::Store;
 use infino_superfile::Superfile;
 
-use crate::Table;
+use crate::{Table, fresh};
 
 /// Superfiles read at once; of each, some megabytes are in memory.
 const PARALLEL: usize = 4;
@@ -49,6 +51,8 @@ pub struct VerifyReport {
     pub superfiles: usize,
     /// Its deletion vectors.
     pub deletion_vectors: usize,
+    /// Its lots of fresh rows.
+    pub fresh_lots: usize,
     /// Bytes read.
     pub bytes: u64,
     /// What is wrong, in the order in which it was found.
@@ -83,6 +87,15 @@ pub async fn verify(store: Arc<dyn Store>, root: &str) -> VerifyReport {
 
 /// The superfiles of a version and their dead rows; `None` while it is not known.
 type Files = Option<BTreeMap<u128, (Arc<SuperfileSummary>, Option<Deletes>)>>;
+
+/// What else a version says.
+#[derive(Default)]
+struct Rest {
+    properties: BTreeMap<String, String>,
+    schema: Option<TableSchema>,
+    /// Fresh rows, by id: the object that holds them, and they.
+    fresh: BTreeMap<u128, (String, FreshRows)>,
+}
 
 struct Walk {
     store: Arc<dyn Store>,
@@ -130,7 +143,7 @@ impl Walk {
             Err(error) => return self.note(&path, error),
         };
         (self.report.version, self.report.floor) = (head.version, head.floor);
-        let (mut files, mut properties) = (Some(BTreeMap::new()), BTreeMap::new());
+        let (mut files, mut rest) = (Some(BTreeMap::new()), Rest::default());
         let mut at = head.checkpoint.clone();
         let mut newest = true;
         while let Some(checkpoint) = at {
@@ -140,7 +153,13 @@ impl Walk {
             };
             let entries = self.parts(&list).await;
             if newest {
-                properties = list.properties.iter().cloned().collect();
+                let path = self.path(&checkpoint.list.path);
+                let fresh = list.fresh.iter();
+                rest = Rest {
+                    properties: list.properties.iter().cloned().collect(),
+                    schema: Some(list.schema.clone()),
+                    fresh: fresh.map(|(r, _)| (r.id.0, (path.clone(), r.clone()))).collect(),
+                };
                 files = entries;
             }
             newest = false;
@@ -154,19 +173,21 @@ impl Walk {
         }
         let mut version = head.checkpoint_version();
         for item in &head.tail {
-            let records = match item {
+            let (from, records) = match item {
                 TailItem::Inline(record) => {
                     self.report.records += 1;
-                    vec![record.clone()]
+                    (path.clone(), vec![record.clone()])
                 }
-                TailItem::Segment(segment) => self.segment(segment).await,
+                TailItem::Segment(segment) => {
+                    (self.path(&segment.object.path), self.segment(segment).await)
+                }
             };
             for record in records {
                 if record.version != version + 1 {
                     self.note(&path, format!("version {} follows {version}", record.version));
                 }
                 version = record.version;
-                self.apply(&mut files, &mut properties, &record);
+                apply(&mut files, &mut rest, &from, &record);
             }
         }
         if version != head.version {
@@ -175,7 +196,7 @@ impl Walk {
                 format!("its records lead to version {version}, not {}", head.version),
             );
         }
-        match tags::all(&properties) {
+        match tags::all(&rest.properties) {
             Err(error) => self.note(&path, error),
             Ok(tags) => {
                 for tag in tags {
@@ -185,6 +206,7 @@ impl Walk {
                 }
             }
         }
+        self.fresh(&rest);
         if let Some(files) = files {
             self.superfiles(files.into_values().collect()).await;
         }
@@ -242,28 +264,13 @@ impl Walk {
         }
     }
 
-    fn apply(
-        &mut self,
-        files: &mut Files,
-        properties: &mut BTreeMap<String, String>,
-        record: &Record,
-    ) {
-        for action in &record.actions {
-            match (action, &mut *files) {
-                (Action::AddSuperfile(summary), Some(files)) => {
-                    files.insert(summary.id.0, (Arc::new(summary.clone()), None));
-                }
-                (Action::RemoveSuperfile(id), Some(files)) => drop(files.remove(&id.0)),
-                (Action::SetDeletes { superfile, deletes }, Some(files)) => {
-                    if let Some(file) = files.get_mut(&superfile.0) {
-                        file.1 = Some(deletes.clone());
-                    }
-                }
-                (Action::SetProperty { key, value: Some(value) }, _) => {
-                    properties.insert(key.clone(), value.clone());
-                }
-                (Action::SetProperty { key, value: None }, _) => drop(properties.remove(key)),
-                _ => {}
+    /// Decodes the fresh rows, as whoever opens the table does.
+    fn fresh(&mut self, rest: &Rest) {
+        let Some(schema) = &rest.schema else { return };
+        for (path, rows) in rest.fresh.values() {
+            self.report.fresh_lots += 1;
+            if let Err(error) = fresh::decode(rows, schema) {
+                self.note(path, format!("fresh rows {}: {error}", rows.id));
             }
         }
     }
@@ -313,5 +320,33 @@ impl Walk {
         let work: Vec<_> = work.collect();
         let found: Vec<_> = stream::iter(work).buffered(PARALLEL).collect().await;
         self.report.problems.extend(found.into_iter().flatten());
+    }
+}
+
+fn apply(files: &mut Files, rest: &mut Rest, from: &str, record: &Record) {
+    for action in &record.actions {
+        match (action, &mut *files) {
+            (Action::AddSuperfile(summary), Some(files)) => {
+                files.insert(summary.id.0, (Arc::new(summary.clone()), None));
+            }
+            (Action::RemoveSuperfile(id), files) => {
+                rest.fresh.remove(&id.0);
+                files.as_mut().and_then(|files| files.remove(&id.0));
+            }
+            (Action::SetDeletes { superfile, deletes }, Some(files)) => {
+                if let Some(file) = files.get_mut(&superfile.0) {
+                    file.1 = Some(deletes.clone());
+                }
+            }
+            (Action::AddFresh(rows), _) => {
+                rest.fresh.insert(rows.id.0, (from.to_owned(), rows.clone()));
+            }
+            (Action::ChangeSchema(schema), _) => rest.schema = Some(schema.clone()),
+            (Action::SetProperty { key, value: Some(value) }, _) => {
+                rest.properties.insert(key.clone(), value.clone());
+            }
+            (Action::SetProperty { key, value: None }, _) => drop(rest.properties.remove(key)),
+            _ => {}
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use infino_format::record::Operation;
 use infino_manifest::history::RESERVED;
 use infino_manifest::{ManifestError, Snapshot, Tag, VersionInfo, history, tags};
-use infino_wal::Change;
+use infino_wal::{Change, Conflict, WalError};
 
 use crate::mutate::with_retries;
 use crate::{Table, TableError, fresh, writer};
@@ -107,7 +107,6 @@ impl Table {
             )));
         }
         with_retries(self, |now| async move {
-            let head = self.inner.log.current().head;
             let known = tags::all(&now.properties)?;
             if let Some(tag) = known.iter().find(|tag| tag.name == name) {
                 return Err(TableError::invalid(format!(
@@ -119,13 +118,22 @@ impl Table {
                 None => now.clone(),
                 Some(version) => self.at_version(version).await?,
             };
+            // Read after `kept`: what a version at or above this head's floor needs stays for the epoch in which the tag
+            // is committed, or refused.
+            let head = self.inner.log.current().head;
+            let others: Vec<_> =
+                known.iter().filter(|other| other.version() == kept.version).collect();
+            if kept.version < head.floor && others.is_empty() {
+                let (version, floor) = (kept.version, head.floor);
+                return Err(WalError::Conflict(Conflict::Expired { version, floor }).into());
+            }
             let (store, root) = (&*self.inner.store, &self.inner.root);
             let tag = tags::stage(store, root, &head, &kept, name).await?;
             let mut change = Change::new(Operation::Property, now.version, head.epoch)
                 .property(tag.key(), Some(tag.value()));
             if kept.version < head.floor {
                 // Only other tags keep it: should one of those go meanwhile, this is a conflict.
-                for other in known.iter().filter(|other| other.version() == kept.version) {
+                for other in others {
                     change = change.property(other.key(), Some(other.value()));
                 }
             }

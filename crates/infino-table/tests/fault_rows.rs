@@ -1,6 +1,8 @@
 //! Rows of the table of faults that need a whole table.
 
 mod numbers;
+#[path = "../../infino-manifest/tests/support/row.rs"]
+#[expect(clippy::print_stdout, unreachable_pub, reason = "it is shared, and says what it did")]
 mod row;
 
 use std::collections::BTreeMap;

@@ -5,10 +5,13 @@ mod numbers;
 use std::sync::Arc;
 use std::time::Duration;
 
+use infino_format::summary::Scalar;
 use infino_storage::fault::{Crash, Fault, FaultStore, Operation as StoreOperation, Rule};
 use infino_storage::{MemoryStore, Store};
 use infino_table::maintain::MaintainOptions;
-use infino_table::{BackgroundOptions, CompactOptions};
+use infino_table::{
+    BackgroundOptions, ClusterOptions, ClusterReport, CompactOptions, Table, TableError,
+};
 use numbers::*;
 
 fn memory() -> Arc<dyn Store> {
@@ -135,4 +138,74 @@ async fn optimize_that_dies_at_any_operation_is_finished_by_the_next() {
             }
         }
     }
+}
+
+/// The ranges of `n` that the files hold, by their least.
+fn ranges(table: &Table) -> Vec<(i64, i64)> {
+    let snapshot = table.snapshot();
+    let mut ranges: Vec<_> = snapshot
+        .entries
+        .iter()
+        .map(|entry| match (&entry.summary.columns[0].min, &entry.summary.columns[0].max) {
+            (Some(Scalar::Int(min)), Some(Scalar::Int(max))) => (*min, *max),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    ranges.sort_unstable();
+    ranges
+}
+
+#[tokio::test]
+async fn clustered_files_hold_ranges_apart_and_the_same_rows() {
+    let table = create(memory(), options()).await;
+    for file in 0..6 {
+        append(&table, (0..200).map(|i| (i * 6 + file) * 7 % 1200)).await;
+    }
+    table.delete(Arc::new(Between(100, 149))).await.unwrap();
+    let before = live(&table).await;
+    let version = table.snapshot().version;
+    let options =
+        ClusterOptions { columns: vec!["n".into()], rows_target: 250, ..ClusterOptions::default() };
+    let report = table.cluster(&options).await.unwrap();
+    assert_eq!((report.groups, report.superfiles_removed, report.superfiles_added), (1, 6, 5));
+    let found = ranges(&table);
+    assert!(found.windows(2).all(|pair| pair[0].1 < pair[1].0), "{found:?}");
+    assert_eq!(live(&table).await, before);
+    assert_eq!(table.snapshot().entries.deleted_rows(), 0);
+    let old = table.at_version(version).await.unwrap();
+    assert_eq!(Reader::default().live(&table, &old).await, before);
+    assert!(table.verify().await.is_sound());
+    // What is apart already is left alone, and one file of new rows is divided among those that it overlaps.
+    assert_eq!(table.cluster(&options).await.unwrap(), ClusterReport::default());
+    append(&table, (0..30).map(|i| 2000 + i * 2)).await;
+    assert_eq!(table.cluster(&options).await.unwrap(), ClusterReport::default());
+    append(&table, (0..30).map(|i| 2001 + i * 2)).await;
+    let report = table.cluster(&options).await.unwrap();
+    assert_eq!((report.superfiles_removed, report.superfiles_added), (2, 1));
+    for columns in [vec![], vec!["nothing".to_owned()]] {
+        let options = ClusterOptions { columns, ..ClusterOptions::default() };
+        assert!(matches!(table.cluster(&options).await, Err(TableError::Invalid(_))));
+    }
+}
+
+/// Rows that die while files are divided stay dead wherever they went.
+#[tokio::test]
+async fn deletes_follow_rows_that_are_clustered() {
+    let store = FaultStore::new(memory(), 1);
+    let table = create(store.clone(), options()).await;
+    for file in 0..4 {
+        append(&table, (0..100).map(|i| i * 4 + file)).await;
+    }
+    let other = open(store.clone(), options()).await;
+    store.add(Rule::new(Fault::Delay(Duration::from_millis(40))).on([StoreOperation::PutFile]));
+    let options =
+        ClusterOptions { columns: vec!["n".into()], rows_target: 100, ..ClusterOptions::default() };
+    let deleting = async {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        other.delete(Arc::new(Between(90, 120))).await.unwrap();
+    };
+    let (report, ()) = tokio::join!(table.cluster(&options), deleting);
+    assert_eq!(report.unwrap().superfiles_added, 4);
+    assert_eq!(live(&table).await, once((0..90).chain(121..400)));
+    assert_eq!(live(&other).await, once((0..90).chain(121..400)));
 }

@@ -121,6 +121,11 @@ impl IvfIndex {
         self.inner.layout.lists.len() as u32
     }
 
+    /// Rows of each list.
+    pub fn list_rows(&self) -> impl Iterator<Item = u32> + '_ {
+        self.inner.layout.lists.iter().map(|list| list.rows)
+    }
+
     /// How many of the section's first bytes open it.
     pub fn open_len(&self) -> u64 {
         self.inner.layout.open_len

@@ -29,14 +29,44 @@ impl Log {
         checkpoint: &CheckpointRef,
         epoch: u64,
     ) -> Result<Published, WalError> {
+        self.replace_checkpoint(checkpoint, epoch, |head| {
+            let number = head.checkpoint.as_ref().map_or(0, |newest| newest.number);
+            number + 1 == checkpoint.number && checkpoint.version > head.checkpoint_version()
+        })
+        .await
+    }
+
+    /// As [`Log::publish`], in place of a checkpoint of which something cannot be read any more; the two may be of one
+    /// version.
+    ///
+    /// # Errors
+    /// As [`Log::publish`].
+    pub async fn bypass(
+        &self,
+        damaged: &CheckpointRef,
+        checkpoint: &CheckpointRef,
+        epoch: u64,
+    ) -> Result<Published, WalError> {
+        self.replace_checkpoint(checkpoint, epoch, |head| {
+            head.checkpoint.as_ref() == Some(damaged)
+                && damaged.number + 1 == checkpoint.number
+                && damaged.version <= checkpoint.version
+        })
+        .await
+    }
+
+    async fn replace_checkpoint(
+        &self,
+        checkpoint: &CheckpointRef,
+        epoch: u64,
+        follows: impl Fn(&Head) -> bool,
+    ) -> Result<Published, WalError> {
         let inner = &self.inner;
         let mut state = inner.state.lock().await;
         let current = inner
             .swap_until(&mut state, |current| {
                 let head = &current.head;
-                let number = head.checkpoint.as_ref().map_or(0, |newest| newest.number);
-                let next = number + 1 == checkpoint.number
-                    && checkpoint.version > head.checkpoint_version()
+                let next = follows(head)
                     && checkpoint.version <= head.version
                     && epoch.saturating_add(1) >= head.epoch;
                 next.then(|| Head {

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::Schema;
 use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
-use infino_storage::{Cache, CacheOptions, CachedStore, Store, StoreOptions};
+use infino_storage::{Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions};
 use infino_table::verify::VerifyReport;
 use infino_table::{ReadConsistency, Runtime, Table, TableOptions};
 
 use crate::sql::{self, SqlQuery};
-use crate::{Error, ErrorKind, IndexSpec, Supertable, catalog};
+use crate::trace::{span, traced};
+use crate::{Error, ErrorKind, IndexSpec, Metrics, Supertable, catalog};
 
 /// How to connect; see the methods.
 #[derive(Debug, Clone)]
@@ -128,7 +129,8 @@ pub struct Connection {
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     /// The store without a cache before it.
-    bare: Arc<dyn Store>,
+    bare: Arc<MeteredStore>,
+    cache: Option<Arc<Cache>>,
     pub(crate) state: Arc<SessionState>,
     runtime: Runtime,
     options: TableOptions,
@@ -164,16 +166,19 @@ pub async fn connect(uri: &str) -> Result<Connection, Error> {
 /// As [`connect`].
 pub async fn connect_with(uri: &str, options: ConnectOptions) -> Result<Connection, Error> {
     let bare = infino_storage::connect(uri, &options.storage)?;
-    let store = match uri.starts_with("memory:")
-        || (options.cache.memory_bytes == 0 && options.cache.disk.is_none())
-    {
-        true => bare.clone(),
-        false => Arc::new(CachedStore::new(bare.clone(), Cache::open(&options.cache)?)),
+    let bare = Arc::new(MeteredStore::new(bare));
+    let uncached = uri.starts_with("memory:")
+        || (options.cache.memory_bytes == 0 && options.cache.disk.is_none());
+    let cache = if uncached { None } else { Some(Cache::open(&options.cache)?) };
+    let store: Arc<dyn Store> = match &cache {
+        Some(cache) => Arc::new(CachedStore::new(bare.clone(), cache.clone())),
+        None => bare.clone(),
     };
     Ok(Connection {
         inner: Arc::new(Inner {
             store,
             bare,
+            cache,
             state: Arc::new(sql::base_state(
                 options.memory_bytes,
                 sql::RowSets::new(options.filter_cache_bytes),
@@ -256,6 +261,10 @@ impl Connection {
     /// # Errors
     /// `NotFound`, naming the tables there are.
     pub async fn open_table(&self, name: &str) -> Result<Supertable, Error> {
+        traced(span!("open", table = name), self.open_named(name)).await
+    }
+
+    async fn open_named(&self, name: &str) -> Result<Supertable, Error> {
         let names = self.names().await?;
         let Some(folder) = names.get(name) else {
             return Err(not_found(name, names.keys()));
@@ -303,7 +312,9 @@ impl Connection {
             return Err(not_found(name, names.keys()));
         };
         // From the store itself: what a cache still holds proves nothing.
-        Ok(infino_table::verify::verify(self.inner.bare.clone(), folder).await)
+        let work =
+            async { Ok(infino_table::verify::verify(self.inner.bare.clone(), folder).await) };
+        traced(span!("verify", table = name), work).await
     }
 
     /// A SQL statement over the tables; awaiting it runs it.
@@ -325,6 +336,12 @@ impl Connection {
     /// `Unavailable` if storage keeps failing; `Invalid` if the session has a table of the same name.
     pub async fn register_into(&self, context: &SessionContext) -> Result<(), Error> {
         sql::registered::register(self, context).await
+    }
+
+    /// What was asked of the store since this connection was made, and what its cache answered.
+    pub fn metrics(&self) -> Metrics {
+        let cache = self.inner.cache.as_ref().map(|cache| cache.stats());
+        Metrics { store: self.inner.bare.counters(), cache }
     }
 
     /// The store's URI, without secrets.

@@ -33,12 +33,16 @@ pub mod blocking;
 mod catalog;
 mod connection;
 mod error;
+#[cfg(doctest)]
+mod guides;
 mod index_spec;
+mod metrics;
 mod predicate;
 mod search;
 mod sql;
 mod supertable;
 mod text_mode;
+mod trace;
 
 pub use arrow;
 pub use datafusion;
@@ -49,6 +53,10 @@ pub use index_spec::IndexSpec;
 pub use infino_format::record::Operation;
 pub use infino_format::schema::{IndexSet, Metric, RerankCodec, TextIndex, VectorIndex};
 pub use infino_manifest::VersionInfo;
+pub use infino_storage::CacheStats;
+pub use infino_storage::fault::{
+    Count as IoCount, Counters as IoCounters, Operation as IoOperation,
+};
 pub use infino_table::query::{Fusion, FusionMethod};
 pub use infino_table::verify::{Problem, VerifyReport};
 pub use infino_table::{
@@ -56,6 +64,7 @@ pub use infino_table::{
     MaintainOptions, Maintenance, Matched, MergeSpec, MutationStats, NotMatched, OptimizeReport,
     ReadConsistency, Receipt, SchemaChange, SealReport,
 };
+pub use metrics::Metrics;
 pub use predicate::Predicate;
 pub use search::Search;
 pub use sql::SqlQuery;

@@ -14,6 +14,7 @@ use infino_table::{Fusion, Hit, RowFilter, Table, TableError};
 use infino_vector::SearchParams;
 
 use crate::index_spec::KEYWORD;
+use crate::trace::{span, traced};
 use crate::{Error, Predicate, Supertable, TextMode};
 
 /// What is asked.
@@ -47,6 +48,17 @@ pub(crate) enum Question {
 }
 
 impl Question {
+    /// What it is called in traces.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Bm25 { .. } => "text",
+            Self::Vector { .. } => "vector",
+            Self::Hybrid { .. } => "hybrid",
+            Self::Tokens { .. } => "tokens",
+            Self::Exact { .. } => "exact",
+        }
+    }
+
     /// What the value of a hit is called; `None` if the rows are not ranked.
     pub(crate) fn value_name(&self) -> Option<&'static str> {
         match self {
@@ -155,7 +167,14 @@ impl IntoFuture for Search {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        let span = span!(
+            "search",
+            table = self.table.name(),
+            kind = self.question.kind(),
+            k = self.k,
+            filtered = self.filter.is_some(),
+        );
+        Box::pin(traced(span, self.run()))
     }
 }
 

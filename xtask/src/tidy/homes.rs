@@ -17,9 +17,16 @@ const HOMES: [Home; 3] = [
         library: "object_store",
         at: &["crates/infino-storage/src/", "crates/infino/src/sql/", "crates/infino/src/sql.rs"],
     },
+    // The command line reads and writes files that are no superfiles.
     Home {
         library: "parquet",
-        at: &["crates/infino-superfile/src/", "crates/infino/src/sql/", "crates/infino/src/sql.rs"],
+        at: &[
+            "crates/infino-superfile/src/",
+            "crates/infino/src/sql/",
+            "crates/infino/src/sql.rs",
+            "crates/infino-cli/src/import/",
+            "crates/infino-cli/src/export.rs",
+        ],
     },
     Home { library: "datafusion", at: &["crates/infino/src/"] },
 ];

@@ -10,6 +10,7 @@ use crate::{
     corpus::Passage,
     embed::HashedNgrams,
     hits::{self, Hit},
+    settings::Settings,
     stopwatch::{count, duration},
 };
 
@@ -19,6 +20,7 @@ const NEW_WORD: &str = "infinodemoedited";
 /// Deletes the file of the best hit, edits the next best, reopens the table, and asks the version before all that.
 pub(super) async fn make<W: Write>(
     tour: &mut Tour<'_, W>,
+    settings: &Settings,
     uri: &str,
     best: Option<Hit>,
 ) -> Result<(), CliError> {
@@ -29,7 +31,7 @@ pub(super) async fn make<W: Write>(
     };
     delete(tour, &best).await?;
     update(tour).await?;
-    reopen(tour, uri).await?;
+    reopen(tour, settings, uri).await?;
     look_back(tour, before).await
 }
 
@@ -73,14 +75,18 @@ fn edit(passage: &mut Passage) {
 }
 
 /// Forgets all that is in memory: what is searched from here on came back from storage.
-async fn reopen<W: Write>(tour: &mut Tour<'_, W>, uri: &str) -> Result<(), CliError> {
+async fn reopen<W: Write>(
+    tour: &mut Tour<'_, W>,
+    settings: &Settings,
+    uri: &str,
+) -> Result<(), CliError> {
     tour.headline("Reopen the table from storage")?;
     if uri.starts_with("memory:") {
         return tour.line("left out: a store in memory is gone with its connection");
     }
     let answer = keyword_hits(&tour.table, &tour.query).await?;
     let start = Instant::now();
-    tour.db = crate::connect(uri).await?;
+    tour.db = settings.connect_to(uri).await?;
     tour.table = tour.db.open_table(TABLE).await?;
     let rows = count(tour.table.count_rows().await?);
     let opened = duration(start.elapsed());

@@ -14,7 +14,7 @@ pub(super) async fn show<W: Write>(tour: &mut Tour<'_, W>, uri: &str) -> Result<
     let total = bytes(files.iter().map(|file| file.bytes).sum());
     tour.headline(&format!("The files: {} of Parquet, {total}", files.len()))?;
     if uri.starts_with("memory:") {
-        return tour.line("in memory, so they end with this demo: give a folder with --store");
+        return tour.line("in memory, so they end with this demo: give a folder with --uri");
     }
     for file in files.iter().take(5) {
         let (size, rows) = (bytes(file.bytes), count(u64::from(file.rows)));
@@ -37,7 +37,8 @@ pub(super) async fn show<W: Write>(tour: &mut Tour<'_, W>, uri: &str) -> Result<
         ))?;
     }
     tour.line("And with this command line:")?;
-    let store = if uri == crate::args::STORE { String::new() } else { format!(" --store {uri}") };
+    let store =
+        if uri == crate::settings::DEMO_STORE { String::new() } else { format!(" --uri {uri}") };
     let started = std::env::args_os().next().unwrap_or_else(|| "infino".into());
     let infino = started.to_string_lossy();
     tour.line(&format!("  {infino} search {:?}{store}", tour.query))?;

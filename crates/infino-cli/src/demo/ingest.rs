@@ -61,7 +61,7 @@ async fn create(db: &Connection, out: &mut impl Write) -> Result<Supertable, Cli
         // Somebody else's table must survive; one that cannot be opened is not ours to judge either.
         if !is_alike(&*db.open_table(TABLE).await?.schema()?, &schema) {
             return Err(CliError::Usage(format!(
-                "{} has a table {TABLE:?} that is not the demo's: choose another place with --store",
+                "{} has a table {TABLE:?} that is not the demo's: choose another place with --uri",
                 db.uri()
             )));
         }
@@ -77,7 +77,7 @@ async fn create(db: &Connection, out: &mut impl Write) -> Result<Supertable, Cli
 }
 
 /// Whether two schemas have the same names and types; what is noted beside them may differ.
-fn is_alike(a: &Schema, b: &Schema) -> bool {
+pub(super) fn is_alike(a: &Schema, b: &Schema) -> bool {
     let alike = |(a, b): (&Arc<Field>, &Arc<Field>)| {
         a.name() == b.name() && a.data_type().equals_datatype(b.data_type())
     };

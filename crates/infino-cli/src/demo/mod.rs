@@ -17,9 +17,10 @@ use infino::{Connection, Supertable};
 use crate::{
     CliError, args,
     corpus::Corpus,
-    embed::{Embedder, HashedNgrams},
+    embed::{DIM, Embedder, HashedNgrams},
     hits::{self, Hit},
     output,
+    settings::Settings,
     stopwatch::{self, Timing},
 };
 
@@ -40,19 +41,23 @@ const COLUMNS: [&str; 3] = ["path", "line", "text"];
 ///
 /// # Errors
 /// A folder that cannot be read, a store that cannot be written, a table of that name that is not the demo's.
-pub async fn run(args: &args::Demo, out: &mut impl Write) -> Result<(), CliError> {
+pub async fn run(
+    args: &args::Demo,
+    settings: &Settings,
+    out: &mut impl Write,
+) -> Result<(), CliError> {
     let start = Instant::now();
     let corpus = Corpus::open(&args.paths, args.limit_mb.map(|mb| mb.saturating_mul(1_000_000)))?;
     let survey = ingest::survey(&corpus)?;
-    let uri = args.store.uri();
-    let db = crate::connect(&uri).await?;
+    let uri = settings.demo_uri();
+    let db = settings.connect_to(&uri).await?;
     writeln!(out, "Table {TABLE:?} in {}", db.uri())?;
     let table = ingest::run(&db, &corpus, survey, out).await?;
 
     let query = questions::query(&db, &table, args.query.as_deref()).await?;
     let mut tour = Tour::new(out, db, table, query);
     let best = questions::ask(&mut tour).await?;
-    changes::make(&mut tour, &uri, best).await?;
+    changes::make(&mut tour, settings, &uri, best).await?;
     files::show(&mut tour, &uri).await?;
 
     let peak = stopwatch::peak_memory().map_or("not known here".to_owned(), stopwatch::bytes);
@@ -62,6 +67,14 @@ pub async fn run(args: &args::Demo, out: &mut impl Write) -> Result<(), CliError
         stopwatch::duration(start.elapsed())
     )?;
     Ok(())
+}
+
+/// Whether a table is one that the demo made, whose vectors come from its own embedder.
+///
+/// # Errors
+/// A schema that cannot be read.
+pub fn is_its_table(table: &Supertable) -> Result<bool, CliError> {
+    Ok(table.name() == TABLE && ingest::is_alike(&*table.schema()?, &rows::schema(DIM)))
 }
 
 /// What the stops of the demo share.

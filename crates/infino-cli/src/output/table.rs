@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use arrow::{
     array::{Array, AsArray},
-    datatypes::{DataType, Float32Type, Float64Type},
+    datatypes::{DataType, FieldRef, Float32Type, Float64Type},
     record_batch::RecordBatch,
     util::display::{ArrayFormatter, FormatOptions},
 };
@@ -14,6 +14,9 @@ const COLUMN_WIDTH_MIN: usize = 8;
 /// What a cell shows of a long list such as a vector, in characters.
 const LIST_WIDTH_MAX: usize = 40;
 
+/// Rows that are looked at before the widths of the columns are settled.
+const ROWS_HELD: usize = 1000;
+
 /// A column on its way to the screen.
 struct Column {
     name: String,
@@ -22,7 +25,81 @@ struct Column {
     width: usize,
 }
 
-/// Writes a header, a rule, the rows and their number; with `width` long cells are cut so that lines fit.
+/// Rows as columns side by side: a header, a rule, the rows and their number; with a width long cells are cut so that
+/// lines fit. The first rows decide how wide a column is.
+pub struct Table<W: Write> {
+    out: W,
+    width: Option<usize>,
+    columns: Vec<Column>,
+    rows: usize,
+    /// Whether the header is out and the widths are settled.
+    begun: bool,
+}
+
+impl<W: Write> Table<W> {
+    /// A table on `out`, whose lines have at most `width` columns if that is given.
+    pub fn new(out: W, width: Option<usize>) -> Self {
+        Self { out, width, columns: Vec::new(), rows: 0, begun: false }
+    }
+
+    /// Adds the rows of a batch.
+    ///
+    /// # Errors
+    /// Those of `out`; a value that cannot be shown.
+    pub fn push(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        if self.columns.is_empty() {
+            let column = |field: &FieldRef| {
+                let name = one_line(field.name());
+                let (width, right) = (text_width(&name), field.data_type().is_numeric());
+                Column { name, cells: Vec::new(), right, width }
+            };
+            self.columns = batch.schema_ref().fields().iter().map(column).collect();
+        }
+        for (column, array) in self.columns.iter_mut().zip(batch.columns()) {
+            push_cells(&mut column.cells, array.as_ref())?;
+        }
+        self.rows += batch.num_rows();
+        if self.begun || self.rows >= ROWS_HELD { self.write() } else { Ok(()) }
+    }
+
+    /// Writes the rows that are held.
+    fn write(&mut self) -> io::Result<()> {
+        let columns = &mut self.columns;
+        if !self.begun && !columns.is_empty() {
+            for column in &mut *columns {
+                let widest = column.cells.iter().map(|cell| text_width(cell)).max().unwrap_or(0);
+                column.width = column.width.max(widest);
+            }
+            if let Some(width) = self.width {
+                fit(columns, width);
+            }
+            line(&mut self.out, columns, true, |column| (&column.name, false))?;
+            let rules: Vec<String> =
+                columns.iter().map(|column| "-".repeat(column.width)).collect();
+            writeln!(self.out, "{}", rules.join("-+-"))?;
+        }
+        self.begun = true;
+        for row in 0..columns.first().map_or(0, |column| column.cells.len()) {
+            // In a pipe a value that is wider than those before it is whole nevertheless.
+            let cuts = self.width.is_some();
+            line(&mut self.out, columns, cuts, |column| (&column.cells[row], column.right))?;
+        }
+        columns.iter_mut().for_each(|column| column.cells.clear());
+        Ok(())
+    }
+
+    /// Writes what is left, and how many rows it were.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.write()?;
+        writeln!(self.out, "({} {})", self.rows, if self.rows == 1 { "row" } else { "rows" })?;
+        self.out.flush()
+    }
+}
+
+/// Writes the rows of `batches`, which have one schema, as a [`Table`].
 ///
 /// # Errors
 /// Those of `out`; a value that cannot be shown.
@@ -31,36 +108,9 @@ pub fn write(
     batches: &[RecordBatch],
     width: Option<usize>,
 ) -> io::Result<()> {
-    let mut columns = columns(batches)?;
-    if let Some(width) = width {
-        fit(&mut columns, width);
-    }
-    let rows: usize = batches.iter().map(|batch| batch.num_rows()).sum();
-    if !columns.is_empty() {
-        line(out, &columns, " | ", |column| (&column.name, false))?;
-        let rules: Vec<String> = columns.iter().map(|column| "-".repeat(column.width)).collect();
-        writeln!(out, "{}", rules.join("-+-"))?;
-        for row in 0..rows {
-            line(out, &columns, " | ", |column| (&column.cells[row], column.right))?;
-        }
-    }
-    writeln!(out, "({rows} {})", if rows == 1 { "row" } else { "rows" })
-}
-
-fn columns(batches: &[RecordBatch]) -> io::Result<Vec<Column>> {
-    let Some(first) = batches.first() else { return Ok(Vec::new()) };
-    let mut columns = Vec::with_capacity(first.num_columns());
-    for (at, field) in first.schema().fields().iter().enumerate() {
-        let mut cells = Vec::new();
-        for batch in batches {
-            push_cells(&mut cells, batch.column(at).as_ref())?;
-        }
-        let name = one_line(field.name());
-        let widest = cells.iter().map(|cell| text_width(cell)).max().unwrap_or(0);
-        let width = widest.max(text_width(&name));
-        columns.push(Column { name, cells, right: field.data_type().is_numeric(), width });
-    }
-    Ok(columns)
+    let mut table = Table::new(out, width);
+    batches.iter().try_for_each(|batch| table.push(batch))?;
+    table.finish()
 }
 
 /// Adds one cell for each value of `array`.
@@ -119,16 +169,16 @@ fn fit(columns: &mut [Column], width: usize) {
 fn line<'c>(
     out: &mut impl Write,
     columns: &'c [Column],
-    between: &str,
+    cuts: bool,
     cell: impl Fn(&'c Column) -> (&'c String, bool),
 ) -> io::Result<()> {
     let mut line = String::new();
     for (at, column) in columns.iter().enumerate() {
         let (text, right) = cell(column);
-        let text = cut(text, column.width);
+        let text = if cuts { cut(text, column.width) } else { text.clone() };
         let pad = " ".repeat(column.width.saturating_sub(text_width(&text)));
         let (before, after) = if right { (pad.as_str(), "") } else { ("", pad.as_str()) };
-        line.push_str(if at == 0 { "" } else { between });
+        line.push_str(if at == 0 { "" } else { " | " });
         line.extend([before, &text, after]);
     }
     writeln!(out, "{}", line.trim_end())
@@ -177,6 +227,20 @@ mod tests {
             Some(24),
             "k     | text\n------+-----------------\nshort | a long text tha…\n(1 row)\n",
         );
+    }
+
+    #[test]
+    fn rows_past_the_first_keep_the_widths() {
+        let numbers = Int64Array::from_iter_values(0..3000);
+        let batch = RecordBatch::try_from_iter([("n", Arc::new(numbers) as ArrayRef)]);
+        let mut out = Vec::new();
+        let batch = batch.expect("one column");
+        write(&mut out, &[batch.slice(0, 999), batch.slice(999, 1), batch.slice(1000, 2000)], None)
+            .expect("a vector takes all bytes");
+        let text = String::from_utf8(out).expect("text");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!((lines[0], lines[1], lines[2]), ("n", "---", "  0"));
+        assert_eq!((lines.len(), lines[3001], lines[3002]), (3003, "2999", "(3000 rows)"));
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Counters {
         self.counts[operation as usize]
     }
 
-    pub(super) fn of_mut(&mut self, operation: Operation) -> &mut Count {
+    pub(crate) fn of_mut(&mut self, operation: Operation) -> &mut Count {
         &mut self.counts[operation as usize]
     }
 

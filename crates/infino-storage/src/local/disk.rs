@@ -187,7 +187,7 @@ impl Disk {
     fn write_through(&self, temporary: &Path, file: &Path, bytes: &mut dyn Read) -> io::Result<()> {
         let mut written = match create(temporary) {
             Err(e) if e.kind() == ErrorKind::NotFound => {
-                fs::create_dir_all(temporary.parent().unwrap_or(&self.root))?;
+                self.create_folders(temporary)?;
                 create(temporary)?
             }
             other => other?,

@@ -39,21 +39,44 @@ pub(super) fn segment(file_name: &str) -> Option<String> {
     if file_name.starts_with('.') { None } else { path::unescape(file_name) }
 }
 
-/// The absolute path of `directory`, created if it was absent and known to be readable.
+/// The absolute path of `directory`, known to be readable if it is there and to be a place for one if not. Nothing is
+/// made: a reader of a place where nobody wrote leaves no trace.
 pub(super) fn open_root(directory: &Path) -> Result<PathBuf, StorageError> {
     let shown = directory.display().to_string();
-    match fs::create_dir_all(directory) {
-        Ok(()) => {}
-        // An existing file answers AlreadyExists, one further up NotADirectory.
-        Err(e) if matches!(e.kind(), ErrorKind::AlreadyExists | ErrorKind::NotADirectory) => {
-            return Err(StorageError::Invalid {
-                problem: format!(
-                    "{shown} is not a directory; name one, or a path where one can be made"
-                ),
-            });
+    let failed = |doing: &'static str, e: &std::io::Error| error::of_io(&shown, doing, e);
+    let absolute =
+        std::path::absolute(directory).map_err(|e| failed("finding the directory", &e))?;
+    // What is there may be a link: two ways to one directory are one store.
+    let mut missing = Vec::new();
+    let mut there = absolute.as_path();
+    loop {
+        match fs::metadata(there) {
+            Ok(metadata) if metadata.is_dir() => break,
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            // A file on the way answers NotADirectory from below.
+            Err(e) if e.kind() == ErrorKind::NotADirectory => {
+                return Err(not_a_directory(directory));
+            }
+            Err(e) => return Err(failed("reading the directory", &e)),
+            Ok(_) => return Err(not_a_directory(directory)),
         }
-        Err(e) => return Err(error::of_io(&shown, "creating the directory", &e)),
+        let (Some(above), Some(name)) = (there.parent(), there.file_name()) else {
+            return Err(not_a_directory(directory));
+        };
+        missing.push(name);
+        there = above;
     }
-    fs::read_dir(directory).map_err(|e| error::of_io(&shown, "reading the directory", &e))?;
-    fs::canonicalize(directory).map_err(|e| error::of_io(&shown, "finding the directory", &e))
+    if missing.is_empty() {
+        fs::read_dir(there).map_err(|e| failed("reading the directory", &e))?;
+    }
+    let mut root = fs::canonicalize(there).map_err(|e| failed("finding the directory", &e))?;
+    root.extend(missing.into_iter().rev());
+    Ok(root)
+}
+
+fn not_a_directory(directory: &Path) -> StorageError {
+    let shown = directory.display();
+    StorageError::Invalid {
+        problem: format!("{shown} is not a directory; name one, or a path where one can be made"),
+    }
 }

@@ -25,6 +25,22 @@ async fn directories_that_cannot_be_used_say_why() {
     assert_eq!(fs::read(made.join("o")).unwrap(), b"x");
 }
 
+#[tokio::test]
+async fn reading_where_nobody_wrote_leaves_no_trace() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("a/b");
+    let store = open(&place);
+    assert!(matches!(store.get("o").await, Err(StorageError::NotFound { .. })));
+    assert!(matches!(store.head("t/o").await, Err(StorageError::NotFound { .. })));
+    assert!(store.list("").await.unwrap().is_empty());
+    store.delete("o").await.unwrap();
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    // The name is the same before and after the directory is made, by either kind of write.
+    assert!(matches!(store.swap("t/head", None, "x".into()).await, Swap::Done(_)));
+    assert_eq!(store.uri(), open(&place).uri());
+    assert_eq!(open(&place).get("t/head").await.unwrap().0, "x");
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_read_only_directory_can_be_read_and_denies_writes() {

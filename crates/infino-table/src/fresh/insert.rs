@@ -110,6 +110,10 @@ impl Table {
 
     /// Commits all of `jobs` in one record; if that fails for a reason that may be one job's own, each alone.
     async fn insert_all(&self, jobs: Vec<Job>) {
+        if let Err(error) = self.catch_up().await {
+            // If it has to be, the commit says so.
+            tracing::warn!(%error, "fresh rows are not put away");
+        }
         let batches: Vec<_> = jobs.iter().map(|job| job.rows.clone()).collect();
         let outcomes = match self.insert_batches(&batches).await {
             Ok(outcomes) => outcomes,

@@ -8,9 +8,10 @@ mod insert;
 mod rows;
 mod seal;
 mod show;
+mod upkeep;
 
 pub(crate) use insert::Queue;
 pub(crate) use rows::{decode, encode};
 pub use seal::SealReport;
-pub(crate) use seal::Sealing;
 pub(crate) use show::{FreshFile, show};
+pub(crate) use upkeep::Upkeep;

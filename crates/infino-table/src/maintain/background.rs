@@ -24,7 +24,7 @@ impl Default for BackgroundOptions {
             CompactOptions { tier_files_min: 8, groups_max: 8, ..CompactOptions::default() };
         Self {
             interval: Duration::from_secs(60),
-            maintain: MaintainOptions { compact, keep: None },
+            maintain: MaintainOptions { compact, ..MaintainOptions::default() },
         }
     }
 }

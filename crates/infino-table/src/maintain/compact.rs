@@ -18,7 +18,7 @@ use super::relocate::Places;
 use super::{CompactOptions, CompactReport, plan};
 use crate::evolve;
 use crate::fresh::FreshFile;
-use crate::ingest::build;
+use crate::ingest;
 use crate::query::files;
 use crate::{Table, TableError, writer};
 
@@ -125,10 +125,18 @@ async fn merge(
         let open: Open = Box::pin(async move { live_rows(&table, &schema, &entry).await });
         (least, open)
     });
-    let mut rows = Merge::new(opens.collect());
+    build(table, schema, Merge::new(opens.collect())).await
+}
+
+/// The merged rows in one new superfile in storage, `None` if there are none; and where each row of each input went.
+pub(super) async fn build(
+    table: &Table,
+    schema: &Arc<TableSchema>,
+    mut rows: Merge,
+) -> Result<(Option<SuperfileSummary>, Vec<Places>), TableError> {
     let Some(mut batch) = rows.next().await? else { return Ok((None, rows.into_places())) };
     let inner = &table.inner;
-    let mut builder = SuperfileBuilder::new(schema, build::superfile_options(inner))?;
+    let mut builder = SuperfileBuilder::new(schema, ingest::build::superfile_options(inner))?;
     // The builder travels to the CPU pool and back; meanwhile the next rows are read.
     loop {
         let push = inner.runtime.run(move || builder.push(&batch).map(|()| builder));
@@ -139,7 +147,7 @@ async fn merge(
             None => break,
         }
     }
-    let summary = build::store(inner, builder).await?;
+    let summary = ingest::build::store(inner, builder).await?;
     Ok((Some(summary), rows.into_places()))
 }
 

@@ -4,6 +4,7 @@
 
 pub mod background;
 mod checkpoint;
+pub mod cluster;
 pub(crate) mod compact;
 mod merge;
 mod plan;
@@ -14,6 +15,7 @@ use std::time::Duration;
 use infino_manifest::gc::{self, GcOptions, GcReport};
 use infino_wal::FenceOptions;
 
+use self::cluster::{ClusterOptions, ClusterReport};
 pub(crate) use self::merge::Rows;
 use crate::{Table, TableError, versions};
 
@@ -81,6 +83,8 @@ pub struct CompactReport {
 pub struct MaintainOptions {
     /// What is merged.
     pub compact: CompactOptions,
+    /// By which columns rows are divided among files afterwards, if they are.
+    pub cluster: Option<ClusterOptions>,
     /// How long versions are kept; the table's own retention if `None`, [`RETENTION`] if it has none.
     pub keep: Option<Duration>,
 }
@@ -105,7 +109,7 @@ pub struct OptimizeReport {
 }
 
 impl Table {
-    /// Merges small superfiles, rewrites those with many dead rows, folds the log into the checkpoint, and removes objects
+    /// Seals fresh rows, merges small superfiles, rewrites those with many dead rows, folds the log into the checkpoint, and removes objects
     /// that no version of the last `keep` needs.
     ///
     /// Safe beside readers and writers: each merge is one commit that gives way to a writer who touched the same files.
@@ -124,13 +128,17 @@ impl Table {
     pub async fn maintain(&self, options: &MaintainOptions) -> Result<OptimizeReport, TableError> {
         self.seal().await?;
         let compacted = self.compact(&options.compact).await?;
+        let clustered = match &options.cluster {
+            Some(options) => self.cluster(options).await?,
+            None => ClusterReport::default(),
+        };
         self.checkpoint().await?;
         let collected = self.collect(options.keep).await?;
         Ok(OptimizeReport {
-            superfiles_removed: compacted.superfiles_removed,
-            superfiles_added: compacted.superfiles_added,
+            superfiles_removed: compacted.superfiles_removed + clustered.superfiles_removed,
+            superfiles_added: compacted.superfiles_added + clustered.superfiles_added,
             rows_reclaimed: compacted.rows_reclaimed,
-            groups_skipped: compacted.groups_skipped,
+            groups_skipped: compacted.groups_skipped + clustered.groups_skipped,
             objects_removed: collected.deleted,
             bytes_removed: collected.deleted_bytes,
             version: self.refresh().await?.version,

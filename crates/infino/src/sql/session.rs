@@ -22,6 +22,7 @@ use datafusion::prelude::SessionConfig;
 use datafusion::sql::parser::Statement;
 use futures::stream::BoxStream;
 use futures::{Stream, StreamExt, TryStreamExt};
+use tracing::Instrument;
 
 use super::annotate;
 use super::expressions;
@@ -32,6 +33,7 @@ use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
+use crate::trace::{span, traced};
 use crate::{Connection, Error};
 
 pub(super) const CATALOG: &str = "infino";
@@ -116,10 +118,25 @@ impl SqlQuery {
         Ok(rows)
     }
 
+    /// [`SqlQuery::stream`], and the columns that its rows have, also if there are none.
+    ///
+    /// # Errors
+    /// As [`SqlQuery::stream`].
+    pub async fn stream_with_schema(
+        self,
+    ) -> Result<
+        (SchemaRef, impl Stream<Item = Result<RecordBatch, Error>> + Send + 'static + use<>),
+        Error,
+    > {
+        self.rows().await
+    }
+
     async fn rows(
         self,
     ) -> Result<(SchemaRef, BoxStream<'static, Result<RecordBatch, Error>>), Error> {
-        match statement::run(&self.connection, &self.sql, &self.params).await? {
+        let span = span!("plan", statement = first_word(&self.sql));
+        let run = statement::run(&self.connection, &self.sql, &self.params).instrument(span);
+        match run.await? {
             Outcome::Rows(rows) => {
                 let schema = annotate::stripped(&rows.schema());
                 let rows = rows.map(|batch| Ok(annotate::strip(batch?)));
@@ -147,8 +164,14 @@ impl IntoFuture for SqlQuery {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.run())
+        let span = span!("sql", statement = first_word(&self.sql));
+        Box::pin(traced(span, self.run()))
     }
+}
+
+/// The word that says what kind of statement it is; the rest may hold what belongs in no log.
+fn first_word(sql: &str) -> &str {
+    sql.split_whitespace().next().unwrap_or_default()
 }
 
 /// A state that knows the tables of `connection`, for the one statement `sql`, whose columns are found whatever their case.

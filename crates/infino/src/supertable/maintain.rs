@@ -9,6 +9,7 @@ use infino_table::{
 
 use super::Supertable;
 use crate::Error;
+use crate::trace::{span, traced};
 
 impl Supertable {
     /// Puts inserted rows into superfiles, merges small files, rewrites files with many deleted rows, shortens the log, and
@@ -38,7 +39,8 @@ impl Supertable {
     /// As [`Supertable::optimize`].
     pub async fn optimize_with(&self, options: &MaintainOptions) -> Result<OptimizeReport, Error> {
         self.refuse_pinned("optimize")?;
-        Ok(self.table.maintain(options).await?)
+        let work = async { Ok(self.table.maintain(options).await?) };
+        traced(span!("optimize", table = self.name()), work).await
     }
 
     /// Only merges and rewrites files.
@@ -90,6 +92,7 @@ impl Supertable {
                 "an index cannot take a column out of the files; say `stored: true`",
             ));
         }
-        Ok(self.table.alter(changes).await?)
+        let work = async { Ok(self.table.alter(changes).await?) };
+        traced(span!("alter", table = self.name()), work).await
     }
 }

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use infino_table::{MergeSpec, MutationStats, Receipt, RowFilter};
 
 use super::Supertable;
+use crate::trace::{span, traced};
 use crate::{Error, ErrorKind, Predicate};
 
 /// Stages appends, inserts, deletes, updates and upserts, and publishes all of them in one commit, in that order.
@@ -22,9 +23,13 @@ impl Supertable {
     /// `Invalid` naming the column that does not fit, `AlreadyExists` if the table has a key and a row's is taken; nothing
     /// is added then.
     pub async fn append(&self, rows: impl Into<RecordBatch>) -> Result<Receipt, Error> {
-        let mut writer = self.writer()?;
-        writer.append(&rows.into()).await?;
-        writer.commit().await
+        let rows = rows.into();
+        let work = async {
+            let mut writer = self.writer()?;
+            writer.append(&rows).await?;
+            Ok(writer.inner.commit().await?)
+        };
+        traced(span!("append", table = self.name()), work).await
     }
 
     /// Adds a few rows at the price of one compare-and-swap, which tasks that insert at the same time share. They are
@@ -35,7 +40,9 @@ impl Supertable {
     /// As [`Supertable::append`].
     pub async fn insert(&self, rows: impl Into<RecordBatch>) -> Result<Receipt, Error> {
         self.refuse_pinned("insert")?;
-        Ok(self.table.insert(&rows.into()).await?)
+        let rows = rows.into();
+        let work = async { Ok(self.table.insert(&rows).await?) };
+        traced(span!("insert", table = self.name()), work).await
     }
 
     /// Puts each row in the place of the one with the same key, or beside the others where there is none, in one commit. Of
@@ -59,7 +66,9 @@ impl Supertable {
         spec: MergeSpec,
     ) -> Result<Receipt, Error> {
         self.refuse_pinned("merge")?;
-        Ok(self.table.merge_insert(&rows.into(), spec).await?)
+        let rows = rows.into();
+        let work = async { Ok(self.table.merge_insert(&rows, spec).await?) };
+        traced(span!("upsert", table = self.name()), work).await
     }
 
     /// A writer for many changes in one commit.
@@ -78,7 +87,9 @@ impl Supertable {
     /// kept changing the same rows.
     pub async fn delete(&self, predicate: impl Into<Predicate>) -> Result<MutationStats, Error> {
         self.refuse_pinned("delete")?;
-        Ok(self.table.delete(self.newest_filter(predicate.into()).await?).await?)
+        let predicate = predicate.into();
+        let work = async { Ok(self.table.delete(self.newest_filter(predicate).await?).await?) };
+        traced(span!("delete", table = self.name()), work).await
     }
 
     /// Replaces every row that `predicate` holds for by one of `rows`, in the order of their ids, in one commit; a replaced
@@ -92,8 +103,12 @@ impl Supertable {
         rows: impl Into<RecordBatch>,
     ) -> Result<MutationStats, Error> {
         self.refuse_pinned("update")?;
-        let filter = self.newest_filter(predicate.into()).await?;
-        Ok(self.table.update(filter, &rows.into()).await?)
+        let (predicate, rows) = (predicate.into(), rows.into());
+        let work = async {
+            let filter = self.newest_filter(predicate).await?;
+            Ok(self.table.update(filter, &rows).await?)
+        };
+        traced(span!("update", table = self.name()), work).await
     }
 
     /// Sets columns of every row that the SQL condition `predicate` holds for to the values of SQL expressions over the
@@ -207,6 +222,7 @@ impl Writer {
     /// `Invalid` or `AlreadyExists` if what was staged does not fit the rows found; `Conflict` if other writers kept
     /// changing the same rows.
     pub async fn commit(self) -> Result<Receipt, Error> {
-        Ok(self.inner.commit().await?)
+        let Self { table, inner } = self;
+        traced(span!("commit", table = table.name()), async { Ok(inner.commit().await?) }).await
     }
 }
