@@ -220,14 +220,7 @@ impl Placing<'_> {
             (SectionKind::Text, [_, _, _, _, low, high, ..]) => u16::from_le_bytes([*low, *high]),
             _ => SECTION_VERSION,
         };
-        let section = SectionRef {
-            kind,
-            version,
-            field_ids,
-            offset: self.at,
-            len,
-            open_len,
-        };
+        let section = SectionRef { kind, version, field_ids, offset: self.at, len, open_len };
         let open = &head[..head.len().min(usize::try_from(open_len).unwrap_or(usize::MAX))];
         self.indexes.placed.push(Placed { section, open_hash: open_hash(open) });
         self.at += len;
