@@ -27,7 +27,7 @@ pub struct SuperfileId(pub u128);
 impl SuperfileId {
     /// A new name, time-ordered (UUID version 7).
     pub fn new() -> Self {
-        Self(uuid::Uuid::now_v7().as_u128())
+        Self(crate::entropy::unique())
     }
 
     /// Reads the form that [`fmt::Display`] writes.
@@ -74,7 +74,7 @@ macro_rules! random_id {
         impl $name {
             /// A new id, never drawn before (UUID version 7).
             pub fn new() -> Self {
-                Self(uuid::Uuid::now_v7().as_u128())
+                Self(crate::entropy::unique())
             }
 
             /// Reads the form that [`fmt::Display`] writes.

@@ -9,6 +9,7 @@ pub mod catalog;
 pub mod checksum;
 pub mod cursor;
 pub mod docset;
+pub mod entropy;
 pub mod error;
 pub mod fetch;
 pub mod fresh;

@@ -23,7 +23,7 @@ impl ObjectRef {
     /// A new name for `bytes` in `folder`, ending in `extension`.
     pub fn name(folder: &str, extension: &str, bytes: &[u8]) -> Self {
         let digest = *blake3::hash(bytes).as_bytes();
-        let unique = uuid::Uuid::now_v7().as_u128();
+        let unique = crate::entropy::unique();
         let path = format!("{folder}/{unique:032x}-{}.{extension}", short(&digest));
         Self { path, len: bytes.len() as u64, digest }
     }

@@ -11,7 +11,8 @@ use crate::TableError;
 /// The CPU pool of a connection, and what is known of the stores behind it; tables share it.
 #[derive(Debug, Clone)]
 pub struct Runtime {
-    pool: Arc<rayon::ThreadPool>,
+    /// `None` if work runs on the thread that asks for it.
+    pool: Option<Arc<rayon::ThreadPool>>,
     /// By identity, the stores that were asked whether they are fit for commits.
     probed: Arc<Mutex<HashMap<String, Arc<OnceCell<()>>>>>,
 }
@@ -30,7 +31,12 @@ impl Runtime {
                 what: "starting the CPU pool",
                 source: std::io::Error::other(error),
             })?;
-        Ok(Self { pool: Arc::new(pool), probed: Arc::default() })
+        Ok(Self { pool: Some(Arc::new(pool)), probed: Arc::default() })
+    }
+
+    /// No pool: work runs on the thread that asks for it, and so in the same order every time.
+    pub fn inline() -> Self {
+        Self { pool: None, probed: Arc::default() }
     }
 
     /// Asks `store` whether it keeps the promises that commits rest on, unless it has said so before.
@@ -46,15 +52,16 @@ impl Runtime {
         Ok(())
     }
 
-    /// Threads in the pool.
+    /// Threads that work runs on.
     pub fn threads(&self) -> usize {
-        self.pool.current_num_threads()
+        self.pool.as_ref().map_or(1, |pool| pool.current_num_threads())
     }
 
     /// Runs `work` on the pool; a panic in it goes on in the caller.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let Some(pool) = &self.pool else { return work() };
         let (send, receive) = oneshot::channel();
-        self.pool.spawn(move || {
+        pool.spawn(move || {
             let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
             // The caller may have been cancelled; then nobody wants the answer.
             let _ = send.send(result);

@@ -1,11 +1,12 @@
 //! The handle on a table's log.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use infino_format::head::TokenMark;
-use infino_format::{Action, CommitId, Head, Operation, Record, TableId, TableSchema, WriterId};
+use infino_format::{
+    Action, CommitId, Head, Operation, Record, TableId, TableSchema, WriterId, entropy,
+};
 use infino_storage::{StorageError, Store, Tag};
 
 use crate::change::Change;
@@ -38,11 +39,8 @@ impl Default for LogOptions {
             asks_max: 16,
             backoff_min_ms: 5,
             backoff_max_ms: 250,
-            now_ms: || {
-                let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
-                elapsed.map_or(0, |elapsed| elapsed.as_millis() as u64)
-            },
-            random: || uuid::Uuid::new_v4().as_u128() as u64,
+            now_ms: entropy::now_ms,
+            random: entropy::random,
         }
     }
 }
@@ -173,7 +171,7 @@ impl Log {
             tokens: Vec::new(),
         };
         token::remember(&mut head, &record);
-        for segment in tail::push(&mut head.tail, record.clone()) {
+        for segment in tail::push(&mut head.tail, record.clone(), &mut 0) {
             let path = join(root, &segment.reference.object.path);
             store.put(&path, segment.bytes.into()).await?;
         }

@@ -1,9 +1,8 @@
 //! Row ids: time-ordered, unique across processes without asking anybody.
 
 use std::sync::Mutex;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use infino_format::RowId;
+use infino_format::{RowId, entropy};
 
 const RANDOM_BITS: u32 = 54;
 const COUNTER_BITS: u32 = 24;
@@ -43,10 +42,8 @@ impl RowIdMint {
 }
 
 fn fresh_start() -> u128 {
-    let ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-    let mut random = [0u8; 8];
-    getrandom::fill(&mut random).expect("the operating system gives random bytes");
-    let random = u128::from(u64::from_le_bytes(random) >> (64 - RANDOM_BITS));
+    let ms = u128::from(entropy::now_ms());
+    let random = u128::from(entropy::random() >> (64 - RANDOM_BITS));
     ((ms & ((1 << 48) - 1)) << (RANDOM_BITS + COUNTER_BITS)) | (random << COUNTER_BITS)
 }
 
