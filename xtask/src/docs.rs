@@ -10,7 +10,7 @@ mod session;
 
 use std::{fs, path::Path};
 
-use crate::{error::Failed, tidy::source};
+use crate::{cmd::Cmd, error::Failed, tidy::source};
 use page::{Block, Language};
 use session::Session;
 
@@ -34,6 +34,9 @@ pub(crate) fn run(
     only: &[String],
 ) -> Result<Count, Failed> {
     let doctests = fs::read_to_string(root.join(DOCTESTS)).unwrap_or_default();
+    // The wheel is installed by the tests of the Python package, before this in `cargo xtask test`.
+    let has_package = python
+        .is_some_and(|python| Cmd::new(root, python).args(["-c", "import infino"]).succeeds());
     let mut count = Count::default();
     let mut failures = Vec::new();
     for file in source::files(root, &["md"])? {
@@ -54,7 +57,7 @@ pub(crate) fn run(
             ));
             count.failed += 1;
         }
-        let session = Session { root, bin, python, page: &file.path };
+        let session = Session { root, bin, python, has_package, page: &file.path };
         match session.run(&blocks)? {
             Ok(of_page) => {
                 count.passed += of_page.passed;

@@ -2,10 +2,10 @@
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use crate::{cmd::Cmd, error::Failed};
+use crate::{cmd::Cmd, error::Failed, tests_run};
 
 /// Row, package, test binary.
-const ROWS: [(&str, &str, &str); 19] = [
+const ROWS: [(&str, &str, &str); 21] = [
     ("F1", "infino-manifest", "faults"),
     ("F2", "infino-manifest", "faults"),
     ("F3", "infino-manifest", "faults"),
@@ -22,10 +22,15 @@ const ROWS: [(&str, &str, &str); 19] = [
     ("F14", "infino-manifest", "garbage"),
     ("F15", "infino-sim", "seeds"),
     ("F16", "infino-table", "fault_rows"),
+    ("F17", FUZZ, "corpus"),
+    ("F18", "infino-sim", "schedules"),
     ("F19", "infino-storage", "fault_rows"),
     ("F20", "infino-manifest", "versions"),
     ("F21", "infino-manifest", "faults"),
 ];
+
+/// The package that is a workspace of its own.
+const FUZZ: &str = "infino-fuzz";
 
 /// How much more of each row a soak runs.
 const SOAK: &str = "50";
@@ -98,9 +103,15 @@ pub(crate) fn faults(root: &Path, args: &[String]) -> Result<(), Failed> {
     for (row, package, binary) in ROWS.into_iter().filter(|(row, ..)| chosen(row)) {
         let test = format!("{}_", row.to_lowercase());
         let mut found = None;
-        let mut cargo = Cmd::cargo(root)
-            .args(["test", "--release", "--quiet", "-p", package, "--test", binary])
-            .args(["--", &test, "--nocapture", "--test-threads=1"]);
+        let mut cargo = Cmd::cargo(root).args(["test", "--release", "--quiet"]);
+        cargo = match package {
+            FUZZ => cargo
+                .args(["--manifest-path", "fuzz/Cargo.toml", "--target-dir"])
+                .args([tests_run::target(root).join("fuzz")]),
+            _ => cargo.args(["-p", package]),
+        };
+        cargo =
+            cargo.args(["--test", binary, "--", &test]).args(["--nocapture", "--test-threads=1"]);
         if asked.soak {
             cargo = cargo.env("INFINO_FAULT_SCALE", SOAK);
         }

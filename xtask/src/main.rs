@@ -10,6 +10,7 @@ mod cmd;
 mod docs;
 mod error;
 mod faults;
+mod peers;
 mod python;
 mod tests_run;
 mod tidy;
@@ -47,7 +48,11 @@ usage: cargo xtask <chore> [arguments]
           plays seeded simulations of several processes on one table, in release; says which do not
           hold and how to replay them
   bench [arguments]
-          runs the benchmark binary in release
+          what searches, statements and commits cost, in release: `bench --quick`, `bench --help`
+  bench peers [arguments]
+          the same beside other engines, from a virtual environment that it keeps in .venv-peers
+  limits [--rows N] [--budget-mib N]
+          ten million rows in 4 GiB: ingested, optimised, queried, with the curve of memory
   demo [arguments]
           runs `infino demo` in release
 ";
@@ -77,10 +82,9 @@ fn run(root: &Path, chore: &str, args: &[String]) -> Result<(), Failed> {
         "faults" => faults::faults(root, args),
         "golden" => tests_run::golden(root, args),
         "wheel" => wheel::wheel(root, args),
-        "bench" => {
-            let bench = ["run", "--release", "-p", "infino-bench", "--features", "table", "--"];
-            Cmd::cargo(root).args(bench).args(args).run()
-        }
+        "bench" if args.first().is_some_and(|arg| arg == "peers") => peers::peers(root, &args[1..]),
+        "limits" => bench(root, "limits", args),
+        "bench" => bench(root, "infino-bench", args),
         "sim" => {
             let sim = ["run", "--release", "--quiet", "-p", "infino-sim", "--"];
             Cmd::cargo(root).args(sim).args(args).run()
@@ -95,6 +99,12 @@ fn run(root: &Path, chore: &str, args: &[String]) -> Result<(), Failed> {
         }
         other => Err(Failed::new(format!("no chore {other:?}\n\n{USAGE}"))),
     }
+}
+
+/// Runs a program of `benches` in release.
+fn bench(root: &Path, program: &str, args: &[String]) -> Result<(), Failed> {
+    let bench = ["run", "--release", "-p", "infino-bench", "--features", "table", "--bin"];
+    Cmd::cargo(root).args(bench).args([program, "--"]).args(args).run()
 }
 
 /// The folder of the workspace: this crate's parent.

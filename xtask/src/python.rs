@@ -1,4 +1,5 @@
-//! The Python of the tests: a virtual environment in `.venv` with the pinned packages.
+//! Python: virtual environments with pinned packages, of the tests in `.venv`, of the peers of the benchmarks in
+//! `.venv-peers`.
 
 use std::{
     fs,
@@ -7,14 +8,19 @@ use std::{
 
 use crate::{cmd::Cmd, error::Failed};
 
-/// Makes `.venv` hold what `tests/requirements.txt` pins, and returns its interpreter.
+/// The Python of the tests.
+pub(crate) fn environment(root: &Path) -> Result<PathBuf, Failed> {
+    pinned(root, ".venv", "tests/requirements.txt")
+}
+
+/// Makes the folder `venv` hold what the file `pins` pins, and returns its interpreter.
 ///
 /// A stamp of the pins makes the second call instant. A machine without Python, or with the Debian
 /// split of its `venv` module, gets them from apt when this runs as root.
-pub(crate) fn environment(root: &Path) -> Result<PathBuf, Failed> {
-    let pins_path = root.join("tests/requirements.txt");
+pub(crate) fn pinned(root: &Path, venv: &str, pins: &str) -> Result<PathBuf, Failed> {
+    let pins_path = root.join(pins);
     let pins = fs::read_to_string(&pins_path).map_err(|error| Failed::at(&pins_path, &error))?;
-    let venv = root.join(".venv");
+    let venv = root.join(venv);
     let python = venv.join(if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" });
     let stamp = venv.join("installed-requirements.txt");
     let works = Cmd::new(root, &python).args(["-m", "pip", "--version"]).succeeds();

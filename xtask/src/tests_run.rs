@@ -73,7 +73,7 @@ pub(crate) fn test(root: &Path, args: &[String]) -> Result<(), Failed> {
     let in_python = python.as_ref().map_or(Ok(()), |python| {
         wheel::test(root, &target(root), python, |line| tally.see_pytest(line))
     });
-    let documented = documents(root, python.as_deref(), &mut tally);
+    let documented = documents(root, python.as_deref(), &mut tally).and(examples(root, &mut tally));
     let Tally { passed, failed, ignored } = tally;
     if let Err(problem) = azurite {
         println!("SKIPPED: the storage tests on Azurite: {problem}");
@@ -120,6 +120,21 @@ fn documents(root: &Path, python: Option<&Path>, tally: &mut Tally) -> Result<()
     outcome.map(drop)
 }
 
+/// Examples of the crate `infino`, which take no arguments and fail if what they assert does not hold.
+const EXAMPLES: [&str; 4] = ["quickstart", "folder_questions", "log_search", "product_search"];
+
+/// Runs the examples that the tests of the workspace built, each counted as a test.
+fn examples(root: &Path, tally: &mut Tally) -> Result<(), Failed> {
+    Cmd::cargo(root).args(["build", "--quiet", "--workspace", "--examples"]).run()?;
+    let mut outcome = Ok(());
+    for name in EXAMPLES {
+        let ran = Cmd::new(root, target(root).join("debug/examples").join(name)).run();
+        *(if ran.is_ok() { &mut tally.passed } else { &mut tally.failed }) += 1;
+        outcome = outcome.and(ran);
+    }
+    outcome
+}
+
 /// `docs`: only the blocks of the documents, with the binary in a folder that is named or the one that is built.
 pub(crate) fn docs(root: &Path, args: &[String]) -> Result<(), Failed> {
     let (bin, pages) = match args {
@@ -134,7 +149,7 @@ pub(crate) fn docs(root: &Path, args: &[String]) -> Result<(), Failed> {
 }
 
 /// Where cargo puts what it builds.
-fn target(root: &Path) -> PathBuf {
+pub(crate) fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
 }
 

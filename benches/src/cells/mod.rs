@@ -1,120 +1,115 @@
-//! The cells: each builds what it needs, asks, and puts its figure beside another.
+//! The cells: kind × scope × place. Each makes what it needs, asks, and puts its figures beside others.
 
-mod cold;
-mod commit;
-mod search;
-mod selective;
-mod sql;
+mod superfile;
+mod table;
 
-use std::time::Instant;
+use std::error::Error;
+use std::fmt;
 
-use infino::{Connection, Error, IndexSpec, Metric, Supertable};
+use crate::Options;
+use crate::corpus::Corpus;
+use crate::measure::Figure;
+use crate::place::{Place, Site};
 
-use crate::corpus::{self, DIM};
-use crate::measure::{Cell, peak_mib};
+/// Rows that a search is to give.
+const K: usize = 10;
 
-/// Rows handed to the writer at once.
-const BATCH: usize = 10_000;
-
-/// Runs the wanted cells over a table of `rows` rows on disk.
-pub(crate) async fn run(
-    rows: usize,
-    delay_ms: u64,
-    trace: bool,
-    wanted: &dyn Fn(&str) -> bool,
-) -> Result<Vec<Cell>, Error> {
-    let mut cells = Vec::new();
-    if wanted("cold") {
-        cells.extend(cold::cells(rows, delay_ms, trace).await?);
-    }
-    if !["ingest", "text", "vector", "filtered", "hybrid", "sql"].into_iter().any(wanted) {
-        if wanted("commit") {
-            cells.extend(commit::cells().await?);
-        }
-        return Ok(cells);
-    }
-    let folder = Folder::new();
-    let db = infino::connect(folder.uri()).await?;
-    let (table, ingest) = ingest(&db, rows, rows).await?;
-    if wanted("ingest") {
-        cells.extend(ingest);
-    }
-    for (name, cell) in [("text", search::Kind::Text), ("vector", search::Kind::Vector)] {
-        if wanted(name) {
-            cells.extend(search::cells(&table, cell).await?);
-        }
-    }
-    if wanted("filtered") {
-        cells.extend(search::filtered(&table).await?);
-    }
-    if wanted("hybrid") {
-        cells.extend(search::hybrid(&table).await?);
-    }
-    if wanted("sql") {
-        cells.extend(sql::cells(&db, &table, folder.uri()).await?);
-    }
-    if wanted("selective") {
-        cells.extend(selective::cells(folder.uri(), rows).await?);
-    }
-    if wanted("commit") {
-        cells.extend(commit::cells().await?);
-    }
-    Ok(cells)
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Text,
+    Vector,
+    Filtered,
+    Hybrid,
+    Sql,
+    Ingest,
+    Commit,
+    Cold,
 }
 
-/// A table of generated rows, committed every so many, and what it cost to make.
-async fn ingest(
-    db: &Connection,
-    rows: usize,
-    commit_rows: usize,
-) -> Result<(Supertable, Vec<Cell>), Error> {
-    let index =
-        IndexSpec::new().fts("body").keyword("tag").vector("embedding", DIM, Metric::Cosine);
-    let table = db.create_table("bench", corpus::schema(), index).await?;
-    let mut writer = table.writer()?;
-    let (mut seconds, mut text, mut input) = (0.0, 0, 0);
-    for from in (0..rows).step_by(BATCH) {
-        let (batch, bytes) = corpus::rows(from, BATCH.min(rows - from));
-        text += bytes;
-        input += batch.get_array_memory_size();
-        let start = Instant::now();
-        writer.append(&batch).await?;
-        if (from + BATCH) % commit_rows < BATCH {
-            writer.commit().await?;
-        }
-        seconds += start.elapsed().as_secs_f64();
-    }
-    let start = Instant::now();
-    writer.commit().await?;
-    seconds += start.elapsed().as_secs_f64();
-    let disk: u64 = table.files().await?.iter().map(|file| file.bytes).sum();
-    let cells = vec![
-        Cell::new("ingest/text", text as f64 / 1e6 / seconds, "MB/s"),
-        Cell::new("ingest/rows", rows as f64 / seconds, "rows/s"),
-        Cell::new("ingest/disk", disk as f64 / 1e6, "MB")
-            .beside("text and vectors given", input as f64 / 1e6),
-        Cell::new("ingest/peak", peak_mib(), "MiB"),
-    ];
-    Ok((table, cells))
+/// Of what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// One file.
+    Superfile,
+    /// A table, through the public API.
+    Table,
 }
 
-/// A folder for the run, removed at its end.
-struct Folder(std::path::PathBuf);
+/// A cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cell {
+    kind: Kind,
+    scope: Scope,
+    place: Place,
+}
 
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("infino-bench-{}", std::process::id()));
-        Self(path)
-    }
-
-    fn uri(&self) -> &str {
-        self.0.to_str().expect("temporary folders have names in UTF-8")
+impl Cell {
+    /// Every cell there is: a file alone answers no hybrid query, and as plain Parquet it is read from a disk.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let kinds = [
+            Kind::Text,
+            Kind::Vector,
+            Kind::Filtered,
+            Kind::Hybrid,
+            Kind::Sql,
+            Kind::Ingest,
+            Kind::Commit,
+            Kind::Cold,
+        ];
+        let scopes = [Scope::Superfile, Scope::Table];
+        let all = kinds.into_iter().flat_map(move |kind| {
+            scopes.into_iter().flat_map(move |scope| {
+                Place::ALL.into_iter().map(move |place| Self { kind, scope, place })
+            })
+        });
+        all.filter(|cell| match (cell.scope, cell.kind) {
+            (Scope::Superfile, Kind::Hybrid) => false,
+            (Scope::Superfile, Kind::Sql) => cell.place == Place::Disk,
+            _ => true,
+        })
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is the system's to clean.
-        let _ = std::fs::remove_dir_all(&self.0);
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            Kind::Text => "text",
+            Kind::Vector => "vector",
+            Kind::Filtered => "filtered",
+            Kind::Hybrid => "hybrid",
+            Kind::Sql => "sql",
+            Kind::Ingest => "ingest",
+            Kind::Commit => "commit",
+            Kind::Cold => "cold",
+        };
+        let scope = if self.scope == Scope::Table { "table" } else { "superfile" };
+        write!(f, "{kind}/{scope}/{}", self.place.name())
     }
 }
+
+/// Runs a cell.
+pub(crate) async fn run(cell: Cell, options: &Options) -> Result<Vec<Figure>, Box<dyn Error>> {
+    let corpus = Corpus::of(options);
+    let site = Site::new(cell.place, options.threads);
+    let mut figures = match cell.scope {
+        Scope::Superfile => superfile::run(cell.kind, &corpus, site, options).await?,
+        Scope::Table => table::run(cell.kind, &corpus, &site, options).await?,
+    };
+    figures.iter_mut().for_each(|figure| figure.cell = cell.to_string());
+    Ok(figures)
+}
+
+/// Statements of the cells `sql`.
+const STATEMENTS: [(&str, &str); 4] = [
+    (
+        "aggregate",
+        "SELECT tag, count(*), avg(n) FROM bench GROUP BY tag ORDER BY 2 DESC, 1 LIMIT 10",
+    ),
+    ("range", "SELECT count(*) FROM bench WHERE n BETWEEN 1000 AND 2000"),
+    ("like", "SELECT count(*) FROM bench WHERE body LIKE '%zz%'"),
+    ("point", "SELECT body FROM bench WHERE n = 1234"),
+];
+
+/// Shares of the rows that the cells `filtered` let pass.
+const SHARES: [(&str, f64); 4] = [("50%", 0.5), ("10%", 0.1), ("1%", 0.01), ("0.1%", 0.001)];

@@ -118,7 +118,7 @@ pub async fn optimize(
     Ok(())
 }
 
-/// Reads a whole table and writes what is wrong with it.
+/// Reads a whole table and writes what is wrong with it, or, if it is repaired before, what is wrong with it still.
 ///
 /// # Errors
 /// [`CliError::Damaged`] if anything is; a table that is not there.
@@ -127,7 +127,22 @@ pub async fn verify(
     settings: &Settings,
     out: &mut impl Write,
 ) -> Result<(), CliError> {
-    let report = settings.connect().await?.verify_table(&args.table).await?;
+    let db = settings.connect().await?;
+    let report = match args.repair {
+        false => db.verify_table(&args.table).await?,
+        true => {
+            let repaired = db.repair_table(&args.table).await?;
+            if settings.output() == Format::Table {
+                for fix in &repaired.fixed {
+                    writeln!(out, "{}: {}", fix.path, fix.action)?;
+                }
+                for lost in &repaired.lost {
+                    writeln!(out, "{}: lost: {}", lost.path, lost.problem)?;
+                }
+            }
+            repaired.left
+        }
+    };
     let problems = &report.problems;
     if settings.output() == Format::Table {
         for found in problems {

@@ -56,6 +56,13 @@ impl Bench {
         self.folder.path().join("store")
     }
 
+    /// The folder of the table in the store.
+    fn table(&self) -> PathBuf {
+        let entries = fs::read_dir(self.store()).expect("the demo made a store");
+        let mut found = entries.map(|entry| entry.expect("an entry").path());
+        found.find(|path| path.join("head").exists()).expect("a table")
+    }
+
     /// Runs the binary in the temporary folder, on the store in it.
     fn infino<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Output {
         self.command(args).output().expect("the binary runs")
@@ -207,6 +214,14 @@ fn a_table_is_looked_after() {
     check_says(&stdout(&bench.infino(["optimize", "passages"])), &["files became", "version"]);
     check_says(&stdout(&bench.infino(["verify", "passages"])), &["superfiles", "read"]);
     check_fails(&bench.infino(["verify", "recipes"]), 1, &["recipes"]);
+    let manifest = bench.table().join("manifest");
+    for object in fs::read_dir(manifest).expect("optimize writes a checkpoint") {
+        fs::write(object.expect("an object").path(), b"not it").expect("a manifest object");
+    }
+    check_fails(&bench.infino(["verify", "passages"]), 4, &["damaged"]);
+    let repaired = stdout(&bench.infino(["verify", "passages", "--repair"]));
+    check_says(&repaired, &["manifest/", "restored", "superfiles"]);
+    check_says(&stdout(&bench.infino(["verify", "passages"])), &["superfiles", "read"]);
     let files = stdout(&bench.infino(["inspect", "passages"]));
     let file = files.split_whitespace().find(|word| word.ends_with(".parquet")).expect("a file");
     let path = bench.store().join(file);

@@ -183,6 +183,12 @@ fn folders_patterns_and_packed_files_are_read() {
     );
     bench.run(&["import", "some", "logs/*.csv"]);
     assert_eq!(bench.sql("SELECT count(*) AS n FROM some"), "n\n2\n");
+    let more = b"n,when,text\n8,,eight\n9,,nine\n";
+    bench.run_on(&["import", "both", "logs/a.csv", "-", "-f", "csv"], more);
+    assert_eq!(bench.sql("SELECT count(*) AS n, max(n) AS m FROM both"), "n,m\n4,9\n");
+    bench.file("none.csv", "a,b\n");
+    bench.run(&["import", "none", "none.csv"]);
+    assert_eq!(bench.sql("SELECT a, b FROM none"), "a,b\n");
     bench.check_fails(&["import", "t", "logs/*.json"], 1, &["no such file"]);
     bench.check_fails(&["import", "t", "logs/readme.txt"], 1, &["readme.txt", "--format"]);
     bench.check_fails(&["import", "t", "-"], 1, &["--format"]);

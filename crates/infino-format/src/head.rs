@@ -148,9 +148,10 @@ impl Head {
             varint::write(out, fence.floor);
         });
         option(&mut out, self.checkpoint.as_ref(), |out, checkpoint| checkpoint.encode(out));
+        let mut body = Vec::new();
         list(&mut out, &self.tail, |out, item| match item {
             TailItem::Inline(record) => {
-                let mut body = Vec::new();
+                body.clear();
                 record.encode(&mut body);
                 out.push(0);
                 varint::write_bytes(out, &body);

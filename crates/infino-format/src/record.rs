@@ -104,7 +104,8 @@ pub struct Record {
 impl Action {
     /// Appends the encoding to `out`: a kind, the length of the rest, the rest.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let mut body = Vec::new();
+        // A superfile's summary, which most actions bring, has some hundred bytes.
+        let mut body = Vec::with_capacity(1024);
         let kind = match self {
             Self::AddSuperfile(summary) => {
                 summary.encode(&mut body);

@@ -4,7 +4,7 @@ use crate::cursor::Cursor;
 use crate::{FormatError, varint};
 
 /// Appends the count of `items` and each of them.
-pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
+pub(crate) fn list<T>(out: &mut Vec<u8>, items: &[T], mut write: impl FnMut(&mut Vec<u8>, &T)) {
     varint::write(out, items.len() as u64);
     items.iter().for_each(|item| write(out, item));
 }

@@ -10,8 +10,8 @@ use crate::dict::top::Top;
 
 const WHAT: &str = "text section";
 const MAGIC: [u8; 4] = *b"IFTS";
-/// The layout this release writes and the newest it reads.
-pub(crate) const VERSION: u16 = 1;
+/// The layout this release writes and the newest it reads; it reads all before.
+pub(crate) const VERSION: u16 = 2;
 /// Bytes before the fields.
 const HEADER_LEN: usize = 32;
 /// Rows whose lengths share a checksum.
@@ -23,6 +23,8 @@ pub(crate) const ROWS_MAX: u32 = 1 << 28;
 /// One field as the open bytes tell it.
 #[derive(Debug, Default)]
 pub(crate) struct FieldLayout {
+    /// Of the section.
+    pub(crate) version: u16,
     pub(crate) column: String,
     pub(crate) analyzer: String,
     pub(crate) positions: bool,
@@ -98,7 +100,7 @@ pub(crate) fn read(
         return Err(FormatError::Magic { what: WHAT, found: magic.to_vec() });
     }
     let version = cursor.u16()?;
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(FormatError::Version {
             what: WHAT,
             found: version.into(),
@@ -131,7 +133,7 @@ pub(crate) fn read(
     let mut at = open_len;
     let mut fields = Vec::new();
     for _ in 0..count {
-        fields.push(read_field(&mut cursor, rows, &mut at)?);
+        fields.push(FieldLayout { version, ..read_field(&mut cursor, rows, &mut at)? });
     }
     cursor.finish()?;
     if at != section_len {

@@ -1,8 +1,13 @@
 //! The bytes of `docs/format/text.md`, pinned.
 
+use bytes::Bytes;
+use infino_format::DocSet;
 use infino_format::checksum::crc32c;
+use infino_format::fetch::run_resident;
 use infino_format::schema::TextIndex;
-use infino_fts::{BuildOptions, FtsBuilder};
+use infino_fts::{
+    BuildOptions, CorpusStats, FtsBuilder, FtsReader, Operator, Query, RowMap, merge_sections,
+};
 
 fn index(column: &str, analyzer: &str, positions: bool) -> TextIndex {
     TextIndex { column: column.into(), analyzer: analyzer.into(), positions, stored: true }
@@ -24,7 +29,7 @@ fn a_small_section_is_these_bytes() {
 }
 
 const SMALL: &str = "
-    49 46 54 53 01 00 00 00                         | magic, version, zero
+    49 46 54 53 02 00 00 00                         | magic, version, zero
     48 00 00 00 00 00 00 00 71 00 00 00 00 00 00 00 | 72 open bytes of 113
     03 00 00 00 01 00 00 00                         | 3 rows, 1 field
     01 74 0b 73 74 61 6e 64 61 72 64 2d 76 31 01    | t, standard-v1, with positions
@@ -32,7 +37,7 @@ const SMALL: &str = "
     01 03 26 00 00 0a e0 21 78                      | lengths of 1 byte, the regions, checksum of the lengths
     01 62                                           | the greatest term
     01 00 01 61 26                                  | one dictionary block, from a, of 38 bytes
-    79 39 47 c7                                     | checksum of the open bytes
+    7f 08 54 5b                                     | checksum of the open bytes
     03 00 01                                        | lengths
     02 00 00 00 06 12 00 00 00 00                   | 2 terms, bases, columns of 6 and 18 bytes, the restart
     00 01 61 00 01 62                               | a, b
@@ -58,5 +63,62 @@ fn a_large_section_has_this_checksum() {
         builder.push(&[Some(&words), (row % 3 > 0).then_some(&name), Some("東京タワー")]).unwrap();
     }
     let (bytes, built) = builder.finish().unwrap();
-    assert_eq!((built.len, crc32c(&bytes)), (155_072, 4_062_737_846));
+    assert_eq!((built.len, crc32c(&bytes)), (152_595, 3_065_808_075));
+}
+
+/// Rows that give lists of every form, of several groups of blocks.
+fn rows() -> impl Iterator<Item = String> {
+    let mut state = 3u32;
+    (0..1500u32).map(move |row| {
+        let mut text = String::from("common words");
+        for _ in 0..row % 8 {
+            state = state.wrapping_mul(1664525).wrapping_add(1013904223);
+            text += &format!(" v{}", (state >> 8) % (1 + (state >> 20) % 90));
+        }
+        for (every, word) in [(2, "half"), (7, "seventh"), (60, "sixtieth"), (400, "rare")] {
+            if row % every == 0 {
+                text += &format!(" {word} {word}ly{}", " pad".repeat(row as usize % 5));
+            }
+        }
+        text
+    })
+}
+
+fn answers(section: &Bytes, query: &Query) -> (Vec<(u32, u32)>, u64) {
+    let reader = FtsReader::resident(section.clone()).unwrap();
+    let prepared = run_resident(section, reader.prepare(query).unwrap()).unwrap();
+    let stats = CorpusStats::of(&reader, &prepared);
+    let search = reader.search(&prepared, &stats, 1500, None, None).unwrap();
+    let hits = run_resident(section, search).unwrap();
+    let count = run_resident(section, reader.count(&prepared, None).unwrap()).unwrap();
+    (hits.into_iter().map(|hit| (hit.doc, hit.score.to_bits())).collect(), count)
+}
+
+#[test]
+fn a_section_of_version_1_is_read_and_merged() {
+    let old = Bytes::from_static(include_bytes!("golden/text-v1.bin"));
+    assert_eq!(old[4..6], [1, 0]);
+    let mut builder =
+        FtsBuilder::new(&[index("t", "standard-v1", true)], BuildOptions::default()).unwrap();
+    rows().for_each(|text| {
+        builder.push(&[Some(&text)]).unwrap();
+    });
+    let new = Bytes::from(builder.finish().unwrap().0);
+    let mut queries: Vec<Query> =
+        ["common words", "half halfly pad", "v3 v7 v60", "pad pad", "rare v0"]
+            .into_iter()
+            .flat_map(|text| {
+                let matching = |operator| Query::matching("t", text, operator);
+                [matching(Operator::Or), matching(Operator::And), Query::phrase("t", text)]
+            })
+            .collect();
+    queries.push(Query::Phrase { field: "t".into(), text: "words half".into(), slop: 4 });
+    for query in queries {
+        assert_eq!(answers(&old, &query), answers(&new, &query), "{query:?}");
+    }
+    let reader = FtsReader::resident(old).unwrap();
+    let all = RowMap::kept(&DocSet::full(reader.rows()), 0);
+    let mut merged = Vec::new();
+    merge_sections(&[(reader, all)], None, &BuildOptions::default(), &mut merged).unwrap();
+    assert!(merged == new, "a section of version 1 is merged as if built anew");
 }

@@ -7,7 +7,7 @@
 //! its old name.
 //!
 //! A list whose bytes cannot be had again is led past: a new checkpoint of the newest version, whose way back is the log
-//! segments since the nearest sound one ([`Bypass`]). Everything else is reported as lost, and nothing is changed for it.
+//! segments since the nearest sound one ([`Bypass`]), and a tag of it can be made anew. Everything else is reported as lost, and nothing is changed for it.
 //!
 //! - [`shelf`] holds what storage has, read and verified;
 //! - [`rebuild`] makes objects of it.
@@ -25,6 +25,7 @@ use crate::checkpoint::Folded;
 use crate::error::ManifestError;
 use crate::read::Place;
 use crate::snapshot::Snapshot;
+use crate::tags::Tag;
 
 /// Something that cannot be had back.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,8 @@ pub struct Repaired {
     pub restored: Vec<String>,
     /// For the log to publish.
     pub bypass: Option<Bypass>,
+    /// Tags whose lists cannot be had again, and the versions that they keep, to be tagged anew.
+    pub untagged: Vec<(Tag, Snapshot)>,
     /// What is gone.
     pub lost: Vec<Lost>,
 }

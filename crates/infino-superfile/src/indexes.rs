@@ -18,7 +18,7 @@ use crate::layout::{OPEN_HASH_BYTES, Placed, open_hash};
 use crate::schema::column_id;
 use crate::{SuperfileError, SuperfileOptions};
 
-/// Layout of the sections this release writes.
+/// Layout of the sections that do not tell it.
 const SECTION_VERSION: u16 = 1;
 
 /// The index builders of one file.
@@ -215,14 +215,12 @@ impl Placing<'_> {
         open_len: u64,
         head: &[u8],
     ) {
-        let section = SectionRef {
-            kind,
-            version: SECTION_VERSION,
-            field_ids,
-            offset: self.at,
-            len,
-            open_len,
+        // A section of text, which may have been copied from an older file, tells the version of its layout.
+        let version = match (kind, head) {
+            (SectionKind::Text, [_, _, _, _, low, high, ..]) => u16::from_le_bytes([*low, *high]),
+            _ => SECTION_VERSION,
         };
+        let section = SectionRef { kind, version, field_ids, offset: self.at, len, open_len };
         let open = &head[..head.len().min(usize::try_from(open_len).unwrap_or(usize::MAX))];
         self.indexes.placed.push(Placed { section, open_hash: open_hash(open) });
         self.at += len;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use infino_format::record::Operation;
 use infino_format::summary::SuperfileSummary;
-use infino_manifest::{Entry, Snapshot, deletes, repair as manifest};
+use infino_manifest::{Entry, Snapshot, Tag, deletes, repair as manifest, tags};
 use infino_storage::{StorageError, Store};
 use infino_superfile::{Mended, Superfile, SuperfileError};
 use infino_wal::{Change, Log, Published, Relocation};
@@ -70,9 +70,14 @@ pub async fn repair(
     if report.found.is_sound() {
         return Ok(report);
     }
-    repair_manifest(&store, root, &mut report).await?;
+    let untagged = repair_manifest(&store, root, &mut report).await?;
     match Table::open(store.clone(), root, runtime, options).await {
-        Ok(table) => repair_superfiles(&table, &mut report).await?,
+        Ok(table) => {
+            for (tag, snapshot) in untagged {
+                retag(&table, &tag, &snapshot, &mut report).await?;
+            }
+            repair_superfiles(&table, &mut report).await?;
+        }
         // What is lost of the manifest has been told.
         Err(error) if !report.lost.is_empty() => {
             tracing::warn!(%error, "the table cannot be opened, so its files are not looked at");
@@ -87,7 +92,7 @@ async fn repair_manifest(
     store: &Arc<dyn Store>,
     root: &str,
     report: &mut RepairReport,
-) -> Result<(), TableError> {
+) -> Result<Vec<(Tag, Snapshot)>, TableError> {
     let log = Log::open(store.clone(), root).await?;
     let head = log.current().head;
     let repaired = manifest::repair(&**store, root, &head).await?;
@@ -105,6 +110,25 @@ async fn repair_manifest(
     }
     let lost = repaired.lost.into_iter();
     report.lost.extend(lost.map(|lost| Problem { path: lost.path, problem: lost.problem }));
+    Ok(repaired.untagged)
+}
+
+/// Writes down anew what a tag keeps; somebody who changes the tag meanwhile goes first.
+async fn retag(
+    table: &Table,
+    tag: &Tag,
+    snapshot: &Snapshot,
+    report: &mut RepairReport,
+) -> Result<(), TableError> {
+    let inner = &table.inner;
+    let head = inner.log.current().head;
+    let (store, root, name) = (&*inner.store, &inner.root, &tag.name);
+    let again = tags::stage(store, root, &head, snapshot, name).await?;
+    let change = Change::new(Operation::Property, head.version, head.epoch);
+    writer::publish(table, change.property(again.key(), Some(again.value()))).await?;
+    let path = inner.path(&tag.checkpoint.list.path);
+    let action = format!("tag {name:?} keeps version {} by another list", snapshot.version);
+    report.fixed.push(Fix { path, action });
     Ok(())
 }
 

@@ -11,7 +11,7 @@
 
 use infino_format::schema::Metric;
 
-use crate::kernel;
+use crate::{kernel, rabitq};
 
 /// The most bits beside the sign.
 pub(crate) const BITS_MAX: u8 = 7;
@@ -85,6 +85,23 @@ pub(crate) fn estimate(
     }
 }
 
+/// [`estimate`] of a row that is encoded for it.
+pub(crate) fn estimate_of(
+    metric: Metric,
+    bits: u8,
+    query: &[f32],
+    (bytes, scale): (&[u8], f32),
+    row: &[f32],
+) -> f32 {
+    let centroid: Vec<f32> = bytes.iter().map(|&c| scale * f32::from(c as i8)).collect();
+    let offset: Vec<f32> = row.iter().zip(&centroid).map(|(x, c)| x - c).collect();
+    let (mut signs, mut payload) = (vec![0; rabitq::code_len(row.len())], Vec::new());
+    let factors = rabitq::encode(metric, row, &centroid, &mut signs);
+    encode(&offset, bits, &mut payload);
+    let scanned = Scanned { add: factors.add, mul: factors.mul, signs: &signs };
+    estimate(metric, query, (bytes, scale), &scanned, &payload)
+}
+
 /// `⟨s, c⟩` in steps of the centroid.
 fn signed_sum(centroid: &[u8], signs: &[u8]) -> f32 {
     let sum: i32 = centroid
@@ -103,7 +120,6 @@ fn signed_sum(centroid: &[u8], signs: &[u8]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rabitq;
     use crate::random::SplitMix64;
 
     #[test]

@@ -23,7 +23,7 @@ use crate::rabitq;
 use crate::search::coarse::Coarse;
 use crate::spec::{DIM_MAX, DIM_MIN, LISTS_MAX};
 
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 pub(crate) const MAGIC: &[u8; 4] = b"IVEC";
 const WHAT: &str = "vector index";
 const HEADER_LEN: usize = 48;
@@ -39,12 +39,16 @@ pub(crate) const CALIBRATED_RECALL: [f32; 7] = [0.8, 0.9, 0.95, 0.98, 0.99, 0.99
 /// Lists to visit, for each of [`CALIBRATED_K`] and each of [`CALIBRATED_RECALL`].
 pub(crate) type Calibration = [[u32; CALIBRATED_RECALL.len()]; CALIBRATED_K.len()];
 
-/// The row of [`Patience`] for filters.
-pub(crate) const FILTERED: usize = 2;
+/// How long a search goes on without finding nearer rows, for 10 neighbours and for 100, and each of
+/// [`CALIBRATED_RECALL`]; see [`crate::search::stop`].
+pub(crate) type Patience = [[f32; CALIBRATED_RECALL.len()]; 2];
 
-/// How long a search goes on without finding nearer rows, for 10 neighbours, for 100, and for 10 of a tenth of the rows,
-/// and each of [`CALIBRATED_RECALL`]; see [`crate::search::stop`].
-pub(crate) type Patience = [[f32; CALIBRATED_RECALL.len()]; CALIBRATED_K.len()];
+/// How far a list may lie for a search with a filter to visit it, for 10 neighbours of all rows and for 10 of a tenth of
+/// them, and each of [`CALIBRATED_RECALL`]; see [`crate::search::route::Reach`].
+pub(crate) type Reach = [[f32; CALIBRATED_RECALL.len()]; 2];
+
+/// The reach of an index of version 1, which stores none: farther than others need.
+const REACH_UNKNOWN: f32 = 1.0;
 
 /// How lists are ordered for a query; see [`crate::search::route`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,6 +73,7 @@ pub(crate) struct Header {
     pub(crate) order: ProbeOrder,
     pub(crate) calibration: Calibration,
     pub(crate) patience: Patience,
+    pub(crate) reach: Reach,
 }
 
 impl Header {
@@ -116,8 +121,17 @@ pub(crate) struct Layout {
 
 impl Layout {
     /// Places lists of which only the stored fields are set.
-    pub(crate) fn new(header: Header, mut lists: Vec<ListEntry>, centroids: Bytes) -> Self {
-        let open_len = open_len(lists.len(), header.dim);
+    pub(crate) fn new(header: Header, lists: Vec<ListEntry>, centroids: Bytes) -> Self {
+        Self::of_version(VERSION, header, lists, centroids)
+    }
+
+    fn of_version(
+        version: u16,
+        header: Header,
+        mut lists: Vec<ListEntry>,
+        centroids: Bytes,
+    ) -> Self {
+        let open_len = open_len(version, lists.len(), header.dim);
         let (mut at, mut first) = (open_len, 0);
         for list in &mut lists {
             (list.offset, list.first) = (at, first);
@@ -151,7 +165,7 @@ impl Layout {
             return Err(FormatError::Magic { what: WHAT, found: magic.to_vec() });
         }
         let version = cursor.u16()?;
-        if version != VERSION {
+        if !(1..=VERSION).contains(&version) {
             return Err(FormatError::Version {
                 what: WHAT,
                 found: version.into(),
@@ -163,7 +177,7 @@ impl Layout {
         if !(DIM_MIN..=DIM_MAX).contains(&dim) || nlist > LISTS_MAX {
             return Err(FormatError::invalid(WHAT, format!("{nlist} lists of dimension {dim}")));
         }
-        let len = open_len(nlist as usize, dim) as usize;
+        let len = open_len(version, nlist as usize, dim) as usize;
         if bytes.len() < len {
             return Err(FormatError::Truncated {
                 what: WHAT,
@@ -209,6 +223,7 @@ impl Layout {
                 }
                 patience
             },
+            reach: decode_reach(version, &mut cursor)?,
         };
         let dim_fits = header.metric != Metric::Hamming || dim.is_multiple_of(8);
         if !dim_fits || (header.extra_bits > 0 && header.rerank != RerankCodec::None) {
@@ -225,7 +240,7 @@ impl Layout {
             ));
         }
         let centroids = bytes.slice(cursor.position()..len - 4);
-        Ok(Self::new(header, lists, centroids))
+        Ok(Self::of_version(version, header, lists, centroids))
     }
 
     /// The open-time region.
@@ -247,8 +262,8 @@ impl Layout {
         for nprobe in header.calibration.iter().flatten() {
             out.extend_from_slice(&nprobe.to_le_bytes());
         }
-        for patience in header.patience.iter().flatten() {
-            out.extend_from_slice(&patience.to_le_bytes());
+        for x in header.patience.iter().chain(&header.reach).flatten() {
+            out.extend_from_slice(&x.to_le_bytes());
         }
         for list in &self.lists {
             out.extend_from_slice(&list.rows.to_le_bytes());
@@ -406,9 +421,25 @@ pub(crate) fn block_width(rows: usize) -> usize {
     rows.next_multiple_of(TAIL_ROWS)
 }
 
-fn open_len(nlist: usize, dim: usize) -> u64 {
-    let calibration = 8 * CALIBRATED_K.len() * CALIBRATED_RECALL.len();
-    (HEADER_LEN + calibration + nlist * (ENTRY_LEN + dim) + 4) as u64
+/// In version 1 a third row of patience stood where the two of [`Reach`] do.
+fn decode_reach(version: u16, cursor: &mut Cursor<'_>) -> Result<Reach, FormatError> {
+    let mut reach = [[REACH_UNKNOWN; CALIBRATED_RECALL.len()]; 2];
+    if version == 1 {
+        cursor.take(4 * CALIBRATED_RECALL.len())?;
+        return Ok(reach);
+    }
+    for reach in reach.iter_mut().flatten() {
+        *reach = cursor.f32()?;
+        if !reach.is_finite() {
+            return Err(FormatError::invalid(WHAT, format!("a reach of {reach}")));
+        }
+    }
+    Ok(reach)
+}
+
+fn open_len(version: u16, nlist: usize, dim: usize) -> u64 {
+    let calibrated = if version == 1 { 6 } else { 7 } * 4 * CALIBRATED_RECALL.len();
+    (HEADER_LEN + calibrated + nlist * (ENTRY_LEN + dim) + 4) as u64
 }
 
 fn list_len(rows: u32, dim: usize) -> usize {

@@ -38,25 +38,7 @@ pub(crate) struct Factors {
 /// Encodes `row` against `centroid`: bit `i % 8` of byte `i / 8` of `code` is set iff coordinate `i` of the offset is
 /// not negative.
 pub(crate) fn encode(metric: Metric, row: &[f32], centroid: &[f32], code: &mut [u8]) -> Factors {
-    assert_eq!(code.len(), code_len(row.len()), "one bit a dimension");
-    code.fill(0);
-    let (mut norm1, mut norm2, mut signs_c, mut r_c) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
-    for (byte, (row, centroid)) in code.iter_mut().zip(row.chunks(8).zip(centroid.chunks(8))) {
-        let (mut n1, mut n2, mut sc, mut rc) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
-        for (i, (x, c)) in row.iter().zip(centroid).enumerate() {
-            let r = x - c;
-            let positive = r >= 0.0;
-            *byte |= u8::from(positive) << i;
-            n1 += r.abs();
-            n2 += r * r;
-            sc += if positive { *c } else { -*c };
-            rc += r * c;
-        }
-        norm1 += f64::from(n1);
-        norm2 += f64::from(n2);
-        signs_c += f64::from(sc);
-        r_c += f64::from(rc);
-    }
+    let [norm1, norm2, signs_c, r_c] = kernel::signs(row, centroid, code).map(f64::from);
     let factor = if norm1 > 0.0 { norm2 / norm1 } else { 0.0 };
     let dim = row.len() as f64;
     let cosine2 = if norm2 > 0.0 { norm1 * norm1 / (dim * norm2) } else { 1.0 };

@@ -3,6 +3,8 @@
 //! A list stores one `step`; coordinate `x` of a rotated row becomes the integer `v` nearest to `x / step`, −32767 to
 //! 32767, two bytes, low first. The high byte is the 8-bit code, the low byte its residual.
 
+use crate::kernel;
+
 /// The step at which no coordinate up to `max` overflows.
 pub(crate) fn step(max: f32) -> f32 {
     max / 32_767.0
@@ -10,17 +12,14 @@ pub(crate) fn step(max: f32) -> f32 {
 
 /// Appends the code of `row`.
 pub(crate) fn encode(row: &[f32], step: f32, out: &mut Vec<u8>) {
-    let scale = if step > 0.0 { 1.0 / f64::from(step) } else { 0.0 };
-    for &x in row {
-        let v = (f64::from(x) * scale).round().clamp(-32_767.0, 32_767.0) as i16;
-        out.extend_from_slice(&v.to_le_bytes());
-    }
+    let at = out.len();
+    out.resize(at + 2 * row.len(), 0);
+    kernel::sq_of_floats(row, step, &mut out[at..]);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel;
 
     #[test]
     fn errs_by_half_a_step_at_most() {

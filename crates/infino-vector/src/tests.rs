@@ -192,7 +192,7 @@ fn a_filter_comes_before_the_ranking() {
                 allowed.extend((0..rows.len()).map(doc).filter(|doc| doc % every == 1));
                 let here = allowed.len() as usize;
                 let mut found = 0.0;
-                for query in rows.iter().step_by(400) {
+                for query in rows.iter().step_by(100) {
                     for params in [
                         SearchParams::default(),
                         SearchParams { nprobe: Some(1), k: 50, ..Default::default() },
@@ -203,7 +203,7 @@ fn a_filter_comes_before_the_ranking() {
                         assert!(hits.iter().all(|hit| allowed.contains(hit.doc)));
                         if params.k == 10 {
                             let truth = brute_force(metric, &rows, query, 10, Some(&allowed));
-                            found += recall(&hits, &truth) / 10.0;
+                            found += recall(&hits, &truth) / 40.0;
                         }
                     }
                 }
@@ -461,7 +461,8 @@ fn scratch_space_that_fails_is_named() {
     let scratch_dir = Some(file.path().to_path_buf());
     let options = BuildOptions { spill_bytes: 0, scratch_dir, threads: 1 };
     let mut builder = IvfBuilder::new(IvfSpec::new(16, Metric::L2), options).unwrap();
-    let refused = builder.push(0, &[1.0; 16]);
+    builder.push(0, &[1.0; 16]).unwrap();
+    let refused = builder.finish();
     assert!(matches!(refused, Err(VectorError::Scratch { path, .. }) if path == file.path()));
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use infino_format::DocSet;
 use infino_format::checksum::crc32c;
 use infino_format::schema::{Metric, RerankCodec};
 use infino_vector::{BuildOptions, IvfBuilder, IvfIndex, IvfSpec, SearchParams};
@@ -78,7 +79,16 @@ fn golden_checksums() {
 
 #[test]
 fn golden_section_still_answers() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/small.hex");
+    check_answers("small.hex");
+}
+
+#[test]
+fn golden_section_of_version_1_still_answers() {
+    check_answers("small-v1.hex");
+}
+
+fn check_answers(name: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
     let text = std::fs::read_to_string(path).unwrap().replace('\n', "");
     let bytes: Vec<u8> = (0..text.len())
         .step_by(2)
@@ -89,5 +99,10 @@ fn golden_section_still_answers() {
         let params = SearchParams { k: 1, exact: true, ..Default::default() };
         let hits = index.search_resident(&row(i, 16), &params, None).unwrap();
         assert_eq!(hits[0].doc, i * 2);
+        let mut allowed = DocSet::empty(22);
+        allowed.extend((0..22).filter(|doc| doc % 4 == 0));
+        let params = SearchParams { k: 5, ..Default::default() };
+        let hits = index.search_resident(&row(i, 16), &params, Some(&allowed)).unwrap();
+        assert_eq!(hits.len(), 5);
     }
 }

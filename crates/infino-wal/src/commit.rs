@@ -256,12 +256,13 @@ impl Inner {
     async fn publish(&self, current: &Current, admitted: &[Admitted]) -> Result<Pending, WalError> {
         let mut head = (*current.head).clone();
         let mut segments = Vec::new();
+        let mut inline_bytes_max = current.bytes.len();
         for Admitted { record, .. } in admitted {
             head.version = record.version;
             head.commit = record.commit;
             head.time_ms = record.time_ms;
             token::remember(&mut head, record);
-            segments.extend(tail::push(&mut head.tail, record.clone()));
+            segments.extend(tail::push(&mut head.tail, record.clone(), &mut inline_bytes_max));
         }
         let count = tail::segments(&head.tail);
         if count > tail::TAIL_SEGMENTS_MAX {

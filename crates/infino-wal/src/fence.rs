@@ -9,10 +9,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use infino_format::head::{FENCES_MAX, Fence};
 use infino_format::{CommitId, Head};
+use infino_storage::StorageError;
 
 use crate::error::WalError;
 use crate::log::{Current, Inner, Log, State};
 use crate::swap::backoff;
+
+/// How often the store's clock is asked again because the object that was to tell it was collected.
+const TRIES_MAX: u32 = 4;
 
 /// What a fence keeps.
 #[derive(Debug, Clone, Copy)]
@@ -70,12 +74,21 @@ fn fenced(head: &Head, now: u64, options: FenceOptions) -> Head {
 impl Inner {
     /// The store's clock: when it says it took an object that was just put.
     async fn store_now(&self) -> Result<u64, WalError> {
-        let path = self.path(&format!("gc/{}", CommitId::new()));
-        self.store.put(&path, Bytes::from_static(b"now")).await?;
-        let info = self.store.head(&path).await?;
-        // What is left behind is garbage like any other.
-        let _ = self.store.delete(&path).await;
-        Ok(info.modified_ms)
+        let mut tries = 0;
+        loop {
+            let path = self.path(&format!("gc/{}", CommitId::new()));
+            self.store.put(&path, Bytes::from_static(b"now")).await?;
+            match self.store.head(&path).await {
+                Ok(info) => {
+                    // What is left behind is garbage like any other.
+                    let _ = self.store.delete(&path).await;
+                    return Ok(info.modified_ms);
+                }
+                // Whoever sleeps between the two may find that a collector took it for garbage.
+                Err(StorageError::NotFound { .. }) if tries < TRIES_MAX => tries += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     /// Swaps in what `next` makes of the newest head, again after every lost race, until it makes nothing.

@@ -171,7 +171,7 @@ impl Log {
             tokens: Vec::new(),
         };
         token::remember(&mut head, &record);
-        for segment in tail::push(&mut head.tail, record.clone()) {
+        for segment in tail::push(&mut head.tail, record.clone(), &mut 0) {
             let path = join(root, &segment.reference.object.path);
             store.put(&path, segment.bytes.into()).await?;
         }

@@ -34,6 +34,12 @@ pub struct Segment {
 ///
 /// Fresh rows weigh less than other records: a fold writes at least two objects, and rows come in by the kilobyte.
 pub fn wants_fold(head: &Head) -> bool {
+    wants_fold_within(head, usize::MAX)
+}
+
+/// As [`wants_fold`], of a head whose encoding is known to have so many bytes: measuring each record of a tail is most of
+/// what a small commit would cost, and one that is short as a whole needs none of it.
+pub fn wants_fold_within(head: &Head, head_bytes: usize) -> bool {
     let lasting = || head.inline().filter(|record| !only_fresh(record));
     let segment_bytes = |item: &TailItem| match item {
         TailItem::Inline(_) => 0,
@@ -43,7 +49,8 @@ pub fn wants_fold(head: &Head) -> bool {
         || segments(&head.tail) >= FOLD_SEGMENTS
         || head.tail.iter().map(segment_bytes).sum::<u64>() >= FOLD_SEGMENT_BYTES
         || lasting().count() as u64 >= FOLD_RECORDS
-        || lasting().map(Record::encoded_len).sum::<usize>() >= FOLD_BYTES
+        || (head_bytes >= FOLD_BYTES
+            && lasting().map(Record::encoded_len).sum::<usize>() >= FOLD_BYTES)
 }
 
 /// Whether all that a record does is to add fresh rows.
@@ -56,16 +63,28 @@ pub fn segments(tail: &[TailItem]) -> usize {
     tail.iter().filter(|item| matches!(item, TailItem::Segment(_))).count()
 }
 
-/// Appends `record` to `tail`; what no longer fits is returned as objects to put.
-pub fn push(tail: &mut Vec<TailItem>, record: Record) -> Vec<Segment> {
+/// Appends `record` to `tail`, whose inline records have no more than `inline_bytes_max` bytes; what no longer fits is
+/// returned as objects to put. The bound is then that of the longer tail.
+pub fn push(
+    tail: &mut Vec<TailItem>,
+    record: Record,
+    inline_bytes_max: &mut usize,
+) -> Vec<Segment> {
     let len = record.encoded_len();
     if len > RECORD_INLINE_BYTES_MAX {
         let segment = to_segment(&[record]);
         tail.push(TailItem::Segment(segment.reference.clone()));
         return vec![segment];
     }
-    let spilled =
-        if inline_bytes(tail) + len > TAIL_INLINE_BYTES_MAX { spill(tail) } else { Vec::new() };
+    let mut spilled = Vec::new();
+    if inline_bytes_max.saturating_add(len) > TAIL_INLINE_BYTES_MAX {
+        *inline_bytes_max = inline_bytes(tail);
+        if *inline_bytes_max + len > TAIL_INLINE_BYTES_MAX {
+            spilled = spill(tail);
+            *inline_bytes_max = 0;
+        }
+    }
+    *inline_bytes_max += len;
     tail.push(TailItem::Inline(record));
     spilled
 }

@@ -12,7 +12,7 @@ use infino_storage::{
     Cache, CacheOptions, CachedStore, MeteredStore, Store, StoreOptions, Tag, WarmUp,
 };
 use infino_table::verify::VerifyReport;
-use infino_table::{Budget, Held, ReadConsistency, Runtime, Table, TableOptions};
+use infino_table::{Budget, Held, ReadConsistency, RepairReport, Runtime, Table, TableOptions};
 
 use crate::rerank::{Reranker, Rerankers};
 use crate::sql::{self, Brief, PinnedTable, SqlQuery};
@@ -460,6 +460,25 @@ impl Connection {
         let work =
             async { Ok(infino_table::verify::verify(self.inner.bare.clone(), folder).await) };
         traced(span!("verify", table = name), work).await
+    }
+
+    /// Reads all that a table names and restores what can be restored of it: manifest objects from the log, index sections
+    /// from the rows of their file. Nothing is given up: what cannot be had back is named in the report, and stays as it is.
+    ///
+    /// Safe beside readers and writers, and works on a table that is too damaged to open.
+    ///
+    /// # Errors
+    /// `NotFound`; `Corrupt` if the table's head is gone, for which nothing stands; `Unavailable` if storage keeps failing.
+    pub async fn repair_table(&self, name: &str) -> Result<RepairReport, Error> {
+        let names = self.names().await?;
+        let Some(folder) = names.get(name) else {
+            return Err(not_found(name, names.keys()));
+        };
+        let (store, runtime) = (self.inner.bare.clone(), self.inner.runtime.clone());
+        let options = self.inner.options.clone();
+        let work =
+            async { Ok(infino_table::repair::repair(store, folder, runtime, options).await?) };
+        traced(span!("repair", table = name), work).await
     }
 
     /// A SQL statement over the tables; awaiting it runs it.

@@ -62,11 +62,12 @@ pub use infino_storage::fault::{
 };
 pub use infino_storage::{CacheStats, WarmUp};
 pub use infino_table::query::{Fusion, FusionMethod};
+pub use infino_table::repair::{Fix, RepairReport};
 pub use infino_table::verify::{Problem, VerifyReport};
 pub use infino_table::{
-    AlterReport, BackgroundOptions, BackgroundStatus, CompactOptions, CompactReport,
-    MaintainOptions, Maintenance, Matched, MergeSpec, MutationStats, NotMatched, OptimizeReport,
-    ReadConsistency, Receipt, SchemaChange, SealReport,
+    AlterReport, BackgroundOptions, BackgroundStatus, ClusterOptions, ClusterReport,
+    CompactOptions, CompactReport, MaintainOptions, Maintenance, Matched, MergeSpec, MutationStats,
+    NotMatched, OptimizeReport, ReadConsistency, Receipt, SchemaChange, SealReport,
 };
 pub use metrics::Metrics;
 pub use predicate::Predicate;

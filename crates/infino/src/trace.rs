@@ -4,7 +4,7 @@ use std::future::Future;
 
 use arrow::array::RecordBatch;
 use infino_table::verify::VerifyReport;
-use infino_table::{AlterReport, MutationStats, OptimizeReport, Receipt};
+use infino_table::{AlterReport, MutationStats, OptimizeReport, Receipt, RepairReport};
 use tracing::field::display;
 use tracing::{Instrument, Span};
 
@@ -77,6 +77,12 @@ impl Outcome for OptimizeReport {
 impl Outcome for VerifyReport {
     fn version(&self) -> Option<u64> {
         Some(self.version)
+    }
+}
+
+impl Outcome for RepairReport {
+    fn version(&self) -> Option<u64> {
+        self.left.version()
     }
 }
 

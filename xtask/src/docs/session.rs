@@ -63,6 +63,8 @@ pub(super) struct Session<'a> {
     /// The folder of the binary `infino`.
     pub(super) bin: &'a Path,
     pub(super) python: Option<&'a Path>,
+    /// Whether that Python has the package `infino`; a page whose blocks need it is not run without.
+    pub(super) has_package: bool,
     pub(super) page: &'a str,
 }
 
@@ -95,12 +97,17 @@ impl Session<'_> {
     fn script(&self, blocks: &[Block]) -> (String, Count) {
         let mut script = PRELUDE.to_owned();
         let mut count = Count::default();
+        let needs_package = blocks.iter().any(|block| {
+            block.language == Language::Python && block.text.contains("import infino")
+        });
         for block in blocks {
             let needs_python = matches!(block.language, Language::Python | Language::DuckDb);
             match block.language {
                 Language::Text | Language::Rust => continue,
                 Language::Sql if block.no_run => continue,
-                _ if needs_python && self.python.is_none() => {
+                _ if needs_python
+                    && (self.python.is_none() || (needs_package && !self.has_package)) =>
+                {
                     count.skipped += 1;
                     continue;
                 }

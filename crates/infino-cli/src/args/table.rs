@@ -118,4 +118,7 @@ pub struct Optimize {
 pub struct Verify {
     /// Table to read
     pub table: String,
+    /// Restore what can be restored: the manifest from the log, indexes from their rows; then say what is left
+    #[arg(long)]
+    pub repair: bool,
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use arrow::{
-    array::RecordBatch,
+    array::{RecordBatch, RecordBatchReader},
     ipc::reader::{FileReader, StreamReader},
 };
 use parquet::{
@@ -60,7 +60,7 @@ fn parquet_of(
     let reader =
         builder.with_batch_size(rows).build().map_err(|error| wrong(&source.name, error))?;
     let (name, len) = (source.name.clone(), source.len.unwrap_or(0));
-    Ok(Box::new(ParquetRows { reader, name, len, total, read: 0 }))
+    Ok(Box::new(ParquetRows { reader, name, len, total, read: 0, begun: false }))
 }
 
 struct ParquetRows {
@@ -69,6 +69,8 @@ struct ParquetRows {
     len: u64,
     total: u64,
     read: u64,
+    /// Whether something was given: what has no rows says what its columns are with an empty batch.
+    begun: bool,
 }
 
 impl Rows for ParquetRows {
@@ -77,7 +79,8 @@ impl Rows for ParquetRows {
         let batch = batch
             .map_err(|error| wrong(&self.name, format!("behind row {}: {error}", self.read)))?;
         self.read += batch.as_ref().map_or(0, |batch| batch.num_rows() as u64);
-        Ok(batch)
+        let first = !std::mem::replace(&mut self.begun, true);
+        Ok(batch.or_else(|| first.then(|| RecordBatch::new_empty(self.reader.schema()))))
     }
 
     fn position(&self) -> Option<u64> {
@@ -95,12 +98,14 @@ pub(super) fn arrow(source: &Source, input: Input) -> Result<Box<dyn Rows>, CliE
         if file.read_exact(&mut magic).is_ok() && &magic == b"ARROW1" {
             let reader = FileReader::try_new_buffered(file, None);
             let reader = reader.map_err(|error| wrong(&name, error))?;
-            return Ok(Box::new(ArrowRows { batches: Box::new(reader), name, left: None }));
+            let empty = Some(RecordBatch::new_empty(reader.schema()));
+            return Ok(Box::new(ArrowRows { batches: Box::new(reader), name, left: None, empty }));
         }
     }
     let reader = StreamReader::try_new(BufReader::with_capacity(1 << 20, input), None);
     let reader = reader.map_err(|error| wrong(&name, error))?;
-    Ok(Box::new(ArrowRows { batches: Box::new(reader), name, left: None }))
+    let empty = Some(RecordBatch::new_empty(reader.schema()));
+    Ok(Box::new(ArrowRows { batches: Box::new(reader), name, left: None, empty }))
 }
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, arrow::error::ArrowError>> + Send>;
@@ -110,6 +115,8 @@ struct ArrowRows {
     name: String,
     /// What is left of a batch that was larger than is wanted at a time.
     left: Option<RecordBatch>,
+    /// What says the columns, given if there is nothing else.
+    empty: Option<RecordBatch>,
 }
 
 impl Rows for ArrowRows {
@@ -118,7 +125,8 @@ impl Rows for ArrowRows {
             Some(batch) => Some(batch),
             None => self.batches.next().transpose().map_err(|error| wrong(&self.name, error))?,
         };
-        let Some(batch) = batch else { return Ok(None) };
+        let Some(batch) = batch else { return Ok(self.empty.take()) };
+        self.empty = None;
         if batch.num_rows() <= BATCH_ROWS {
             return Ok(Some(batch));
         }

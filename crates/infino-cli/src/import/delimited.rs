@@ -128,7 +128,8 @@ pub(super) fn rows(
         .with_batch_size(BATCH_ROWS)
         .build_buffered(BufReader::with_capacity(1 << 20, Box::new(whole) as Input))
         .map_err(|error| wrong(&source.name, &error))?;
-    Ok(Box::new(CsvRows { csv, name: source.name.clone() }))
+    let empty = Some(RecordBatch::new_empty(csv.schema()));
+    Ok(Box::new(CsvRows { csv, name: source.name.clone(), empty }))
 }
 
 /// A source without a byte.
@@ -143,11 +144,15 @@ impl Rows for Nothing {
 struct CsvRows {
     csv: CsvReader<BufReader<Input>>,
     name: String,
+    /// What says the columns, given if there is nothing else.
+    empty: Option<RecordBatch>,
 }
 
 impl Rows for CsvRows {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, CliError> {
-        self.csv.next().transpose().map_err(|error| wrong(&self.name, &error))
+        let batch = self.csv.next().transpose().map_err(|error| wrong(&self.name, &error))?;
+        let empty = self.empty.take();
+        Ok(batch.or(empty))
     }
 }
 

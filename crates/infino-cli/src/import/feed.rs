@@ -18,7 +18,7 @@ use tokio::{runtime::Handle, sync::mpsc};
 use super::{
     columnar, delimited, json, json_infer,
     open::{Input, open},
-    source::Source,
+    source::{Place, Source},
 };
 use crate::{
     CliError,
@@ -171,9 +171,13 @@ impl Feed {
         if self.options.table.is_some() {
             return Ok(None);
         }
-        let is_text =
-            |source: &&Source| !matches!(source.format, FileFormat::Parquet | FileFormat::Arrow);
-        let texts: Vec<Source> = self.sources.iter().filter(is_text).cloned().collect();
+        // Of standard input what is read to learn the types comes again only if it is the first source.
+        let can_look = |(at, source): &(usize, &Source)| {
+            let columnar = matches!(source.format, FileFormat::Parquet | FileFormat::Arrow);
+            !columnar && (*at == 0 || !matches!(source.place, Place::Stdin))
+        };
+        let texts = self.sources.iter().enumerate().filter(can_look);
+        let texts: Vec<Source> = texts.map(|(_, source)| source.clone()).collect();
         let Some(first) = texts.first() else { return Ok(None) };
         let is_json = matches!(first.format, FileFormat::Json | FileFormat::Ndjson);
         let mut samples = Vec::new();

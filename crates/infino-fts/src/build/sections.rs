@@ -180,7 +180,6 @@ struct Part<'a> {
     terms: Vec<(Vec<u8>, Listed)>,
     /// The last term of the block before.
     before: Option<Vec<u8>>,
-    positions: Vec<u32>,
 }
 
 impl<'a> Part<'a> {
@@ -189,8 +188,8 @@ impl<'a> Part<'a> {
             FtsError::Invalid("a section to merge must be in memory (FtsReader::resident)".into())
         })?;
         let field = &inner.fields[field];
-        let (terms, before, positions) = (Vec::new(), None, Vec::new());
-        Ok(Self { inner, section, field, map, block: 0, terms, before, positions })
+        let (terms, before) = (Vec::new(), None);
+        Ok(Self { inner, section, field, map, block: 0, terms, before })
     }
 
     fn bytes(&self) -> u64 {
@@ -285,7 +284,8 @@ impl<'a> Part<'a> {
             let (len, docs) = (cursor.len, *cursor.docs_buffer());
             let tfs = &cursor.tfs(block)?[..len];
             if let Some(places) = &mut places {
-                places.open(block, tfs, true)?;
+                places.open(block, tfs.iter().map(|&tf| u64::from(tf)).sum())?;
+                places.read_all(tfs)?;
             }
             for (i, (&doc, &tf)) in docs[..len].iter().zip(tfs).enumerate() {
                 let row = self.map.rows.get(doc as usize).copied().unwrap_or(DROPPED);
@@ -298,11 +298,11 @@ impl<'a> Part<'a> {
                 out.docs.push(row);
                 out.tfs.push(tf);
                 if let Some(places) = &mut places {
-                    places.read(i, tfs, &mut self.positions)?;
-                    if !self.positions.is_sorted() {
+                    let positions = places.known(i).unwrap_or_default();
+                    if positions.len() != tf as usize || !positions.is_sorted() {
                         return Err(FormatError::invalid("positions", "out of order").into());
                     }
-                    out.positions.extend_from_slice(&self.positions);
+                    out.positions.extend_from_slice(positions);
                 }
             }
         }

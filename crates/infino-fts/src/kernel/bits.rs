@@ -24,13 +24,7 @@ impl Place {
             // SAFETY: the CPU has POPCNT and BMI2.
             return unsafe { self.find_bmi2(bits, count) };
         }
-        self.find(bits, count, |word, nth| {
-            let mut word = word;
-            for _ in 1..nth {
-                word &= word - 1;
-            }
-            word.trailing_zeros()
-        })
+        self.find(bits, count, select_any)
     }
 
     #[cfg(target_arch = "x86_64")]
@@ -59,6 +53,49 @@ impl Place {
         }
         None
     }
+}
+
+/// The place of the `nth` zero of `bits`, counted from 1; `None` if there are fewer.
+#[inline]
+pub(crate) fn nth_zero(bits: &[u8], nth: usize) -> Option<usize> {
+    #[cfg(target_arch = "x86_64")]
+    if super::has_bmi2() {
+        // SAFETY: the CPU has POPCNT and BMI2.
+        return unsafe { nth_zero_bmi2(bits, nth) };
+    }
+    nth_zero_by(bits, nth, select_any)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "popcnt,bmi1,bmi2")]
+fn nth_zero_bmi2(bits: &[u8], nth: usize) -> Option<usize> {
+    nth_zero_by(bits, nth, |word, nth| {
+        std::arch::x86_64::_pdep_u64(1 << (nth - 1), word).trailing_zeros()
+    })
+}
+
+#[inline(always)]
+fn nth_zero_by(bits: &[u8], nth: usize, select: impl Fn(u64, usize) -> u32) -> Option<usize> {
+    let mut left = nth;
+    for at in (0..bits.len()).step_by(8) {
+        let zeros = !word_at(bits, at);
+        let count = zeros.count_ones() as usize;
+        if count >= left {
+            return Some(8 * at + select(zeros, left) as usize);
+        }
+        left -= count;
+    }
+    None
+}
+
+/// The place of the `nth` one of `word`, counted from 1.
+#[inline(always)]
+fn select_any(word: u64, nth: usize) -> u32 {
+    let mut word = word;
+    for _ in 1..nth {
+        word &= word - 1;
+    }
+    word.trailing_zeros()
 }
 
 /// How many ones of `bits` stand before bit `at`; `None` if that is not one itself.
@@ -122,23 +159,6 @@ fn ones_any(bits: &[[u8; 8]], first: u32, out: &mut [u32; BLOCK_LEN]) -> bool {
     len == BLOCK_LEN
 }
 
-/// Calls `each` with number and place of the first `count` ones of `bits`, or of all if there are fewer.
-#[inline(always)]
-pub(crate) fn each_one(bits: &[u8], count: usize, mut each: impl FnMut(usize, usize)) {
-    let mut i = 0;
-    for base in (0..bits.len()).step_by(8) {
-        let mut word = word_at(bits, base);
-        while word != 0 {
-            if i == count {
-                return;
-            }
-            each(i, 8 * base + word.trailing_zeros() as usize);
-            i += 1;
-            word &= word - 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,9 +173,10 @@ mod tests {
             let ones: Vec<usize> =
                 (0..8 * bits.len()).filter(|&at| bits[at / 8] >> (at % 8) & 1 == 1).collect();
             let mut place = Place::default();
-            let mut found = Vec::new();
-            each_one(&bits, counts[0], |i, at| found.push((i, at)));
-            prop_assert!(found.iter().copied().eq(ones.iter().copied().enumerate().take(counts[0])));
+            for (nth, zero) in (0..8 * bits.len()).filter(|at| !ones.contains(at)).enumerate() {
+                prop_assert_eq!(nth_zero(&bits, nth + 1), Some(zero));
+                prop_assert_eq!(nth_zero_by(&bits, nth + 1, select_any), Some(zero));
+            }
             let (words, rest) = bits.as_chunks::<8>();
             for at in 0..8 * (bits.len() - rest.len()) {
                 prop_assert_eq!(rank(words, at), ones.iter().position(|&one| one == at));

@@ -5,6 +5,8 @@
 //! unpack with the same shifts, whatever the vector length of the machine. A stream is numbers of `w` bits one after
 //! the other, low bits first, up to the next whole byte.
 
+use super::planes;
+
 /// Numbers in a block.
 pub(crate) const BLOCK_LEN: usize = 128;
 
@@ -110,13 +112,21 @@ const PATCH_BITS: u8 = 8;
 /// Widths from 0 to 32.
 const WIDTHS: u8 = 33;
 
-/// [`Patched::bytes`] by code; 0 where there is none.
+/// The first code of a block of [`planes`], one per size.
+pub(crate) const PLANES: u8 = (PATCHES_MAX as u8 + 1) * WIDTHS;
+
+/// Bytes of a block by its code: patched ones, then planes; 0 where there is none.
 pub(crate) const CODE_BYTES: [u16; 256] = {
     let mut bytes = [0; 256];
     let mut code = 0;
     while code < (PATCHES_MAX + 1) * WIDTHS as usize {
         bytes[code] = (16 * (code % WIDTHS as usize) + 2 * (code / WIDTHS as usize)) as u16;
         code += 1;
+    }
+    let mut i = 0;
+    while i < planes::SIZES {
+        bytes[PLANES as usize + i] = planes::size(i) as u16;
+        i += 1;
     }
     bytes
 };
@@ -249,6 +259,18 @@ pub(crate) fn pack_stream(values: &[u32], width: u8, out: &mut Vec<u8>) {
     }
 }
 
+/// Reads number `index` of a packed block.
+#[inline]
+pub(crate) fn lane_at(bytes: &[u8], width: u8, index: usize) -> u32 {
+    let (lane, bit) = (index % 4, index / 4 * usize::from(width));
+    let word = |word: usize| match bytes.get(16 * word + 4 * lane..16 * word + 4 * lane + 4) {
+        Some(four) => u32::from_le_bytes(four.try_into().expect("four bytes")),
+        None => 0,
+    };
+    let two = u64::from(word(bit / 32 + 1)) << 32 | u64::from(word(bit / 32));
+    (two >> (bit % 32) & ((1 << width) - 1)) as u32
+}
+
 /// Reads number `index` of a stream; bytes past its end count as zero.
 #[inline]
 pub(crate) fn stream_at(bytes: &[u8], width: u8, index: usize) -> u32 {
@@ -296,6 +318,7 @@ mod tests {
             prop_assert_eq!(back, values);
             unpack_any(&bytes, width, &mut back);
             prop_assert_eq!(back, values);
+            prop_assert_eq!(lane_at(&bytes, width, len.min(127)), values[len.min(127)]);
             let (mut fast, mut slow) = (values, values);
             sum_block(&mut fast, seed as u32);
             sum_block_any(&mut slow, seed as u32);

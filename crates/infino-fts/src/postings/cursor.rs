@@ -4,7 +4,7 @@ use bytes::Bytes;
 use infino_format::{FormatError, checksum};
 
 use super::impacts::{CODE_LENS, TF_OPEN};
-use super::long::Directory;
+use super::long::{Directory, Tf};
 use super::short::Short;
 use crate::bm25::Scorer;
 use crate::kernel::find::place_of;
@@ -21,6 +21,13 @@ pub(crate) struct PostingsCursor {
     pub(crate) len: usize,
     /// The block whose frequencies have been read.
     tf_block: usize,
+    /// The block whose frequencies have been summed up, and their sums from the first on.
+    sum_block: usize,
+    sums: Vec<u32>,
+    /// The block in which a frequency was looked up last without reading them all.
+    tf_looked: usize,
+    /// The block in which documents were looked up last, and how many without reading it.
+    looked: (usize, usize),
     buffer: Box<Short>,
 }
 
@@ -46,6 +53,10 @@ impl PostingsCursor {
             block: 0,
             len: short.len,
             tf_block: 0,
+            sum_block: NONE,
+            sums: Vec::new(),
+            tf_looked: NONE,
+            looked: (NONE, 0),
             buffer: short,
         }
     }
@@ -57,6 +68,10 @@ impl PostingsCursor {
             block: NONE,
             len: 0,
             tf_block: NONE,
+            sum_block: NONE,
+            sums: Vec::new(),
+            tf_looked: NONE,
+            looked: (NONE, 0),
             buffer: Box::new(Short::empty()),
         }
     }
@@ -141,11 +156,14 @@ impl PostingsCursor {
         Ok(())
     }
 
-    /// Whether documents are found in `block` without reading it: it is a bitset and has not been read.
-    pub(crate) fn finds_bits(&self, block: usize) -> bool {
+    /// So many documents are looked up in `block` one by one sooner than by reading it; none if it has been read.
+    pub(crate) fn lookups(&self, block: usize) -> usize {
         match &self.source {
-            Source::Short => false,
-            Source::Long { directory, .. } => self.block != block && directory.is_bits(block),
+            Source::Short => 0,
+            Source::Long { directory, .. } => match self.block == block {
+                true => 0,
+                false => directory.lookups(block),
+            },
         }
     }
 
@@ -161,8 +179,12 @@ impl PostingsCursor {
             && let Source::Long { directory, data, first_unit } = &self.source
         {
             verify(directory, data, *first_unit, block, field)?;
-            if let Some(found) = directory.find_bit(data, block, doc)? {
-                return Ok(found);
+            let times = if self.looked.0 == block { self.looked.1 } else { 0 };
+            if times < directory.lookups(block) {
+                self.looked = (block, times + 1);
+                if let Some(found) = directory.find(data, block, doc)? {
+                    return Ok(found);
+                }
             }
             self.read_new(block, field)?;
         }
@@ -181,6 +203,54 @@ impl PostingsCursor {
             self.tf_block = block;
         }
         Ok(&self.buffer.tfs)
+    }
+
+    /// The frequency of document `index` of `block`, whose group has been verified, and around it.
+    #[inline]
+    pub(crate) fn tf_at(&mut self, block: usize, index: usize) -> Result<Tf, FormatError> {
+        if let Some(found) = self.tf_alone(block, index)? {
+            return Ok(found);
+        }
+        let len = self.block_len(block);
+        self.tfs(block)?;
+        if self.sum_block != block {
+            self.sums.resize(BLOCK_LEN, 0);
+            let mut sum = 0u32;
+            for (to, &tf) in self.sums.iter_mut().zip(&self.buffer.tfs[..len]) {
+                sum = sum.wrapping_add(tf);
+                *to = sum;
+            }
+            self.sum_block = block;
+        }
+        let own = self.buffer.tfs[index];
+        Ok(Tf { own, before: self.sums[index].wrapping_sub(own), all: self.sums[len - 1] })
+    }
+
+    /// The frequency of document `index` of `block`, whose group has been verified.
+    #[inline]
+    pub(crate) fn tf(&mut self, block: usize, index: usize) -> Result<u32, FormatError> {
+        if self.tf_block == block {
+            return Ok(self.buffer.tfs[index]);
+        }
+        match self.tf_alone(block, index)? {
+            Some(found) => Ok(found.own),
+            None => Ok(self.tfs(block)?[index]),
+        }
+    }
+
+    /// What is sought first in a block without reading all of its frequencies, if it can be: one is had sooner so, several by
+    /// reading all.
+    #[inline]
+    fn tf_alone(&mut self, block: usize, index: usize) -> Result<Option<Tf>, FormatError> {
+        match &self.source {
+            Source::Long { directory, data, .. } if self.tf_block != block => {
+                match std::mem::replace(&mut self.tf_looked, block) == block {
+                    true => Ok(None),
+                    false => directory.tf_at(data, block, index),
+                }
+            }
+            _ => Ok(None),
+        }
     }
 
     /// How many documents `block` has.

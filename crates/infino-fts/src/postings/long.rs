@@ -9,14 +9,21 @@ use infino_format::{FormatError, checksum};
 use super::short::{gaps, sum_gaps};
 use super::{GROUP_BLOCKS, List, impacts};
 use crate::kernel::bits::{ones, rank};
+use crate::kernel::elias_fano::EliasFano;
 use crate::kernel::pack::{
-    BLOCK_LEN, CODE_BYTES, Patched, pack_stream, stream_bytes, sum_block, unpack_stream, width,
+    BLOCK_LEN, CODE_BYTES, PLANES, Patched, pack_stream, stream_bytes, sum_block, unpack_stream,
+    width,
 };
+use crate::kernel::planes::{self, Planes};
 
 const WHAT: &str = "posting directory";
 const BLOCK: &str = "posting block";
-/// As a block's document width: a bit a row from the one after the block before.
+/// As a block's document code: a bit a row from the one after the block before.
 const BITS: u8 = 255;
+/// As a block's document code: low bits packed, high parts in unary.
+const ELIAS_FANO: u8 = 254;
+/// Bytes that a bitset may take more than another form: documents are found in it sooner.
+const BITS_BIAS: usize = 16;
 
 /// Sizes of a long list as the dictionary keeps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +77,14 @@ fn write_docs(docs: &[u32], next: u32, data: &mut Vec<u8>) -> u8 {
     };
     let words = bit_words(next, docs[BLOCK_LEN - 1]);
     let patched = Patched::best(full);
-    if 8 * words > patched.bytes() {
-        patched.pack(full, data);
-        return patched.code();
+    let frame = EliasFano::new(next, docs[BLOCK_LEN - 1]).expect("128 documents lie so far apart");
+    if 8 * words > patched.bytes().min(frame.bytes()) + BITS_BIAS {
+        if patched.bytes() < frame.bytes() {
+            patched.pack(full, data);
+            return patched.code();
+        }
+        frame.pack(docs.try_into().expect("128 documents"), data);
+        return ELIAS_FANO;
     }
     let mut bits = vec![0u64; words];
     for doc in docs {
@@ -88,8 +100,16 @@ fn write_tfs(tfs: &[u32], data: &mut Vec<u8>) -> u8 {
     match <&[u32; BLOCK_LEN]>::try_from(&less[..]) {
         Ok(full) => {
             let patched = Patched::best(full);
-            patched.pack(full, data);
-            patched.code()
+            match planes::bytes_of(full).filter(|&bytes| bytes < patched.bytes()) {
+                Some(bytes) => {
+                    planes::pack(full, data);
+                    PLANES + (bytes - planes::size(0)) as u8
+                }
+                None => {
+                    patched.pack(full, data);
+                    patched.code()
+                }
+            }
         }
         Err(_) => {
             let width = width(&less);
@@ -222,7 +242,11 @@ impl Directory {
             BITS if self.block_len(block) == BLOCK_LEN => {
                 Ok(8 * bit_words(self.first(block), self.last(block)))
             }
-            width => self.number_bytes(block, width),
+            ELIAS_FANO if self.block_len(block) == BLOCK_LEN => Ok(self.frame(block)?.bytes()),
+            code if code >= PLANES => {
+                Err(FormatError::invalid(WHAT, format!("a block coded {code}")))
+            }
+            code => self.number_bytes(block, code),
         }
     }
 
@@ -233,7 +257,7 @@ impl Directory {
     #[inline]
     fn number_bytes(&self, block: usize, code: u8) -> Result<usize, FormatError> {
         match self.block_len(block) {
-            BLOCK_LEN => Ok(patched(code)?.bytes()),
+            BLOCK_LEN => Ok(CODE_BYTES[usize::from(code)].into()),
             len if code <= 32 => Ok(stream_bytes(len, code)),
             _ => Err(FormatError::invalid(WHAT, format!("a width of {code} bits"))),
         }
@@ -251,13 +275,20 @@ impl Directory {
                     let block = blocks.start + i;
                     8 * bit_words(self.first(block), self.last(block))
                 }
+                ELIAS_FANO => self.frame(blocks.start + i).map_or(0, EliasFano::bytes),
                 code => usize::from(CODE_BYTES[usize::from(code)]),
             };
         }
         bytes
     }
 
-    /// The documents' bytes and the frequencies' bytes of `block`.
+    /// The frame of `block`, which is of that form.
+    #[inline]
+    fn frame(&self, block: usize) -> Result<EliasFano, FormatError> {
+        EliasFano::new(self.first(block), self.last(block)).ok_or_else(misplaced)
+    }
+
+    /// What begins with the documents' bytes, and with the frequencies' bytes, of `block`.
     fn parts<'a>(&self, data: &'a [u8], block: usize) -> Result<(&'a [u8], &'a [u8]), FormatError> {
         let first = block / GROUP_BLOCKS * GROUP_BLOCKS;
         let (mut from, mut start) = self.last_start.get();
@@ -269,8 +300,10 @@ impl Directory {
         }
         self.last_start.set((block, start));
         let (docs, tfs) = (self.doc_bytes(block)?, self.tf_bytes(block)?);
-        let bytes = data.get(start..start + docs + tfs).ok_or_else(misplaced)?;
-        Ok(bytes.split_at(docs))
+        if data.len() < start + docs + tfs {
+            return Err(misplaced());
+        }
+        Ok((&data[start..], &data[start + docs..]))
     }
 
     /// Reads the documents of `block`, whose group has been verified; returns how many.
@@ -287,7 +320,11 @@ impl Directory {
         }
         let (bytes, _) = self.parts(data, block)?;
         if code == BITS {
-            if !ones(bytes.as_chunks().0, first, out) {
+            if !ones(&bytes.as_chunks().0[..bit_words(first, last)], first, out) {
+                return Err(FormatError::invalid(BLOCK, "not 128 documents"));
+            }
+        } else if code == ELIAS_FANO && len == BLOCK_LEN {
+            if !self.frame(block)?.unpack(bytes, out) {
                 return Err(FormatError::invalid(BLOCK, "not 128 documents"));
             }
         } else {
@@ -312,22 +349,32 @@ impl Directory {
         Ok(len)
     }
 
-    /// Whether `block` is a bitset.
-    pub(crate) fn is_bits(&self, block: usize) -> bool {
-        self.code(block) == BITS && self.block_len(block) == BLOCK_LEN
+    /// So many documents are looked up in `block` one by one sooner than by reading it.
+    pub(crate) fn lookups(&self, block: usize) -> usize {
+        match self.code(block) {
+            BITS if self.block_len(block) == BLOCK_LEN => 24,
+            ELIAS_FANO if self.block_len(block) == BLOCK_LEN => 4,
+            _ => 0,
+        }
     }
 
-    /// Where `doc` is in `block`, if the block is a bitset: `Some(None)` if it is not there.
-    pub(crate) fn find_bit(
+    /// Where `doc` is in `block`, if that can be told without reading the block: `Some(None)` if it is not there.
+    pub(crate) fn find(
         &self,
         data: &[u8],
         block: usize,
         doc: u32,
     ) -> Result<Option<Option<usize>>, FormatError> {
-        if !self.is_bits(block) {
+        if self.lookups(block) == 0 {
             return Ok(None);
         }
         let (bytes, _) = self.parts(data, block)?;
+        if self.code(block) == ELIAS_FANO {
+            return Ok(Some(self.frame(block)?.find(bytes, doc)));
+        }
+        if doc > self.last(block) {
+            return Ok(Some(None));
+        }
         let at = doc.wrapping_sub(self.first(block)) as usize;
         Ok(Some(rank(bytes.as_chunks().0, at).filter(|&index| index < BLOCK_LEN)))
     }
@@ -342,6 +389,10 @@ impl Directory {
         let len = self.block_len(block);
         let (_, bytes) = self.parts(data, block)?;
         let code = self.tf_code(block);
+        if len == BLOCK_LEN && code >= PLANES {
+            Planes::new(bytes, CODE_BYTES[usize::from(code)].into()).unpack_plus_one(out);
+            return Ok(());
+        }
         if len == BLOCK_LEN {
             patched(code)?.unpack(bytes, out);
         } else {
@@ -350,6 +401,42 @@ impl Directory {
         out.iter_mut().for_each(|tf| *tf = tf.wrapping_add(1));
         Ok(())
     }
+
+    /// The planes of the frequencies less one of `block`, if they are of that form.
+    #[inline]
+    fn planes(&self, data: &[u8], block: usize) -> Result<Option<Planes>, FormatError> {
+        let code = self.tf_code(block);
+        if code < PLANES || self.block_len(block) < BLOCK_LEN {
+            return Ok(None);
+        }
+        let (_, bytes) = self.parts(data, block)?;
+        Ok(Some(Planes::new(bytes, CODE_BYTES[usize::from(code)].into())))
+    }
+
+    /// The frequency of document `index` of `block`, and around it, if these can be told without reading the block's
+    /// frequencies.
+    #[inline]
+    pub(crate) fn tf_at(
+        &self,
+        data: &[u8],
+        block: usize,
+        index: usize,
+    ) -> Result<Option<Tf>, FormatError> {
+        let planes = self.planes(data, block)?;
+        Ok(planes.map(|planes| {
+            let (less, before) = planes.at(index);
+            let all = planes.sum() + BLOCK_LEN as u32;
+            Tf { own: less + 1, before: before + index as u32, all }
+        }))
+    }
+}
+
+/// A frequency, the sum of those before it in its block, and of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tf {
+    pub(crate) own: u32,
+    pub(crate) before: u32,
+    pub(crate) all: u32,
 }
 
 #[cfg(test)]
@@ -359,7 +446,7 @@ mod tests {
 
     fn check(docs: Vec<u32>) {
         let rows = docs.last().unwrap() + 1;
-        let tfs: Vec<u32> = docs.iter().map(|doc| 1 + doc % 7).collect();
+        let tfs: Vec<u32> = docs.iter().map(|doc| 1 + (doc % 7) / (1 + doc / 300 % 6)).collect();
         let lens = vec![10; rows as usize];
         let list = List { docs, tfs, positions: vec![] };
         let mut out = Vec::new();
@@ -373,7 +460,17 @@ mod tests {
             let mut buffer = [0; BLOCK_LEN];
             let len = directory.docs(data, block, &mut buffer).unwrap();
             docs.extend_from_slice(&buffer[..len]);
+            for (index, &doc) in docs[docs.len() - len..].iter().enumerate() {
+                let found = directory.find(data, block, doc).unwrap();
+                assert!(found.is_none_or(|found| found == Some(index)));
+            }
             directory.tfs(data, block, &mut buffer).unwrap();
+            let (mut before, all) = (0, buffer[..len].iter().sum());
+            for (index, &own) in buffer[..len].iter().enumerate() {
+                let found = directory.tf_at(data, block, index).unwrap();
+                assert!(found.is_none_or(|found| found == Tf { own, before, all }));
+                before += own;
+            }
             tfs.extend_from_slice(&buffer[..len]);
             let (_, range, crc) = directory.group(block).unwrap();
             checksum::verify("test", &data[range], crc).unwrap();

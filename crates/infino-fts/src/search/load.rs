@@ -239,7 +239,7 @@ pub(crate) fn open_positions<'a>(
         return short::read_inline_positions(&list.inline[at..], tfs).map(TermPositions::Inline);
     };
     let first_unit = unit + posting_units(df);
-    let blocks = positions::Blocks::new(bytes, df);
+    let blocks = positions::Blocks::new(bytes, df, field.layout.version);
     field.verified.once(field.unit(first_unit), || blocks.verify_table())?;
     Ok(TermPositions::Blocks(Box::new(PositionBlocks {
         field,
@@ -280,48 +280,59 @@ impl TermPositions<'_> {
         }
     }
 
-    /// Goes to `block`, whose frequencies are `tfs`; many of its documents are to be read if it is to be read `whole`.
-    pub(crate) fn open(
-        &mut self,
-        block: usize,
-        tfs: &[u32],
-        whole: bool,
-    ) -> Result<(), FormatError> {
+    /// Goes to `block`, which holds `count` positions.
+    pub(crate) fn open(&mut self, block: usize, count: u64) -> Result<(), FormatError> {
         match self {
             Self::Inline(_) => Ok(()),
-            Self::Blocks(blocks) => blocks.open(block, tfs, whole),
+            Self::Blocks(blocks) => blocks.open(block, count),
         }
     }
 
-    /// Replaces `out` by the positions of document `index` of the block we are at, whose frequencies are `tfs`.
+    /// Reads all positions of the block we are at, whose frequencies are `tfs`.
+    pub(crate) fn read_all(&mut self, tfs: &[u32]) -> Result<(), FormatError> {
+        match self {
+            Self::Inline(_) => Ok(()),
+            Self::Blocks(blocks) => blocks.open.read_all(&blocks.bytes[blocks.range.clone()], tfs),
+        }
+    }
+
+    /// The positions of document `index` of the block we are at, if all have been read.
+    #[inline]
+    pub(crate) fn known(&self, index: usize) -> Option<&[u32]> {
+        match self {
+            Self::Inline(docs) => Some(docs.get(index).map_or(&[][..], |doc| doc)),
+            Self::Blocks(blocks) => blocks.open.known(index),
+        }
+    }
+
+    /// Replaces `out` by the `tf` positions of a document of the block we are at, before which `first` are.
+    #[inline]
     pub(crate) fn read(
         &mut self,
-        index: usize,
-        tfs: &[u32],
+        first: usize,
+        tf: u32,
         out: &mut Vec<u32>,
     ) -> Result<(), FormatError> {
         out.clear();
         match self {
-            Self::Inline(docs) => {
-                out.extend_from_slice(docs.get(index).map_or(&[][..], |doc| doc));
-                Ok(())
-            }
+            // All are known.
+            Self::Inline(_) => Ok(()),
             Self::Blocks(blocks) => {
-                blocks.open.read(&blocks.bytes[blocks.range.clone()], index, tfs, out)
+                blocks.open.read(&blocks.bytes[blocks.range.clone()], first, tf, out)
             }
         }
     }
 }
 
 impl PositionBlocks<'_> {
-    fn open(&mut self, block: usize, tfs: &[u32], whole: bool) -> Result<(), FormatError> {
-        let blocks = positions::Blocks::new(&self.bytes, self.df);
+    fn open(&mut self, block: usize, count: u64) -> Result<(), FormatError> {
+        let blocks = positions::Blocks::new(&self.bytes, self.df, self.field.layout.version);
         self.block = usize::MAX;
         let group = (block / GROUP_BLOCKS) as u64;
         let unit = self.field.unit(self.first_unit + 1 + group);
         self.field.verified.once(unit, || blocks.verify(block))?;
         self.range = blocks.block(block)?;
-        self.open.open(&self.bytes[self.range.clone()], tfs, whole)?;
+        self.open.open(&self.bytes[self.range.clone()], count)?;
         self.block = block;
         Ok(())
     }

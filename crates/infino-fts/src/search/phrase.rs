@@ -250,10 +250,12 @@ impl<'a> PhraseOp<'a> {
             if !visit(Visit::May { doc, ceiling }) {
                 continue;
             }
+            let mut placed = true;
             for word in &mut self.words {
-                word.read_places(&kept[n..len])?;
+                let places = word.places(&kept[n..len])?.to_vec();
+                placed &= !places.is_empty();
+                word.places = places;
             }
-            let placed = self.words.iter().all(|word| !word.places.is_empty());
             let frequency = if placed { frequency(&self.words, slop) } else { 0.0 };
             if frequency > 0.0 {
                 let len = self.words[0].term.lens.get(doc);
@@ -270,20 +272,29 @@ impl Word<'_> {
     /// How often it is in document `i`.
     fn tf(&mut self, i: usize) -> Result<u32, FormatError> {
         let (block, index) = self.at[i];
-        Ok(self.term.cursor.tfs(block as usize)?[usize::from(index)])
+        self.term.cursor.tf(block as usize, index.into())
     }
 
-    /// Reads its places in the first document of `kept`; those that follow are read next, if any.
-    fn read_places(&mut self, kept: &[u8]) -> Result<(), FormatError> {
+    /// Its places in the first document of `kept`; those that follow are asked for next, if any.
+    #[inline]
+    fn places(&mut self, kept: &[u8]) -> Result<&[u32], FormatError> {
         let at = |i: u8| self.at[usize::from(i)];
-        let (block, index) = at(kept[0]);
-        let len = self.term.cursor.block_len(block as usize);
-        let tfs = &self.term.cursor.tfs(block as usize)?[..len];
-        if !self.positions.is_at(block as usize) {
-            let many = kept.get(len / MANY_SHARE).is_some_and(|&i| at(i).0 == block);
-            self.positions.open(block as usize, tfs, many)?;
+        let (block, index) = (at(kept[0]).0 as usize, usize::from(at(kept[0]).1));
+        let is_at = self.positions.is_at(block);
+        if !is_at || self.positions.known(index).is_none() {
+            let tf = self.term.cursor.tf_at(block, index)?;
+            if !is_at {
+                self.positions.open(block, tf.all.into())?;
+            }
+            let len = self.term.cursor.block_len(block);
+            let many = kept.get(len / MANY_SHARE).is_some_and(|&i| at(i).0 as usize == block);
+            if is_at || !many {
+                self.positions.read(tf.before as usize, tf.own, &mut self.places)?;
+                return Ok(&self.places);
+            }
+            self.positions.read_all(&self.term.cursor.tfs(block)?[..len])?;
         }
-        self.positions.read(index.into(), tfs, &mut self.places)
+        Ok(self.positions.known(index).unwrap_or_default())
     }
 }
 
@@ -309,9 +320,9 @@ impl Starts {
     fn begin(&mut self, word: &mut Word<'_>, kept: &[u8]) -> Result<(), FormatError> {
         self.all.clear();
         for (n, &i) in kept.iter().enumerate() {
-            word.read_places(&kept[n..])?;
-            let from = self.all.len() as u32;
-            self.all.extend(word.places.iter().filter_map(|place| place.checked_sub(word.offset)));
+            let (from, offset) = (self.all.len() as u32, word.offset);
+            let places = word.places(&kept[n..])?;
+            self.all.extend(places.iter().filter_map(|place| place.checked_sub(offset)));
             self.of[usize::from(i)] = (from, self.all.len() as u32);
         }
         Ok(())
@@ -326,11 +337,12 @@ impl Starts {
     ) -> Result<usize, FormatError> {
         let mut left = 0;
         for n in 0..len {
-            word.read_places(&kept[n..len])?;
+            let offset = word.offset;
+            let places = word.places(&kept[n..len])?;
             let i = kept[n];
             let (from, to) = &mut self.of[usize::from(i)];
             let starts = &mut self.all[*from as usize..*to as usize];
-            *to = *from + common_starts(starts, &word.places, word.offset) as u32;
+            *to = *from + common_starts(starts, places, offset) as u32;
             kept[left] = i;
             left += usize::from(to > from);
         }

@@ -11,9 +11,6 @@ use crate::kernel::score;
 use crate::postings::cursor::PostingsCursor;
 use crate::reader::Field;
 
-/// So few documents are looked up in a bitset one by one.
-const FEW: usize = 24;
-
 /// Per document of another list's block: the block of this list that holds it, and where in it.
 pub(crate) type Places = [(u32, u8); BLOCK_LEN];
 
@@ -274,7 +271,7 @@ impl<'a> TermOp<'a> {
             while end < len && docs[usize::from(kept[end])] <= last {
                 end += 1;
             }
-            if end - at < FEW && self.cursor.finds_bits(self.block) {
+            if end - at < self.cursor.lookups(self.block) {
                 for &i in &kept[at..end] {
                     let doc = docs[usize::from(i)];
                     if let Some(place) = self.cursor.find(self.block, doc, self.field)? {
@@ -320,7 +317,7 @@ impl<'a> TermOp<'a> {
             return Ok(self.scores[index]);
         }
         let Some(scorer) = self.scorer else { return Ok(0.0) };
-        let tf = self.cursor.tfs(self.block)?[index];
+        let tf = self.cursor.tf(self.block, index)?;
         let len = match self.cursor.inline_lens() {
             Some(lens) => lens[index],
             None => self.lens.get(doc),

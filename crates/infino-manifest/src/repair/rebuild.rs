@@ -92,6 +92,9 @@ impl<'a> Rebuild<'a> {
                 None => self.list(&checkpoint).await?,
             };
             if let Some(list) = list {
+                for part in &list.parts {
+                    self.shelf.part(part).await?;
+                }
                 self.parts(&list, &format!("version {}", list.version)).await?;
                 let known = self.base.as_ref().map(|base| base.entries.clone());
                 let known = known.unwrap_or_default();
@@ -231,13 +234,12 @@ impl<'a> Rebuild<'a> {
         // A new part has a name of its own, which only the folder knows.
         let mut choices = vec![Vec::new()];
         for part in &parts {
-            let named = |(path, len): &&(String, u64)| {
-                *len == part.object.len && part.object.may_be_named(path)
-            };
             let names: Vec<String> = match new.contains(&part.object.path) {
                 false => vec![part.object.path.clone()],
+                // What stands there may be damaged; its name is not.
                 true => {
-                    self.shelf.names.iter().filter(named).map(|(path, _)| path.clone()).collect()
+                    let named = |path: &&String| part.object.may_be_named(path);
+                    self.shelf.names.iter().filter(named).cloned().collect()
                 }
             };
             let longer = choices.iter().flat_map(|choice: &Vec<PartRef>| {
@@ -394,8 +396,13 @@ impl<'a> Rebuild<'a> {
                 }
             };
             let Some(list) = list else {
-                let problem = format!("the superfiles of {what}, which cannot be found again");
-                self.lose(&tag.checkpoint.list.path, problem);
+                match self.tagged(&tag.checkpoint).await? {
+                    Some(snapshot) => self.outcome.untagged.push((tag, snapshot)),
+                    None => {
+                        let problem = format!("the superfiles of {what}");
+                        self.lose(&tag.checkpoint.list.path, problem);
+                    }
+                }
                 continue;
             };
             for part in &list.parts {
@@ -410,15 +417,20 @@ impl<'a> Rebuild<'a> {
         Ok(())
     }
 
+    /// The version that a tag keeps, if the log still leads to it.
+    async fn tagged(&mut self, tag: &CheckpointRef) -> Result<Option<Snapshot>, ManifestError> {
+        // A base that is newer than the tag is of no use to it.
+        let base = self.base.take();
+        let snapshot = self.snapshot(tag.version).await;
+        self.base = base;
+        Ok(snapshot?.ok().filter(|snapshot| snapshot.time_ms == tag.time_ms))
+    }
+
     async fn tag_list(
         &mut self,
         damaged: &CheckpointRef,
     ) -> Result<Option<CheckpointList>, ManifestError> {
-        // A base that is newer than the tag is of no use to it.
-        let base = self.base.take();
-        let snapshot = self.snapshot(damaged.version).await?;
-        self.base = base;
-        let Ok(snapshot) = snapshot else { return Ok(None) };
+        let Some(snapshot) = self.tagged(damaged).await? else { return Ok(None) };
         let standing: Vec<PartRef> =
             snapshot.entries.chunks.iter().filter_map(|chunk| chunk.part.clone()).collect();
         let (segments, ancestors) = (Vec::new(), Vec::new());

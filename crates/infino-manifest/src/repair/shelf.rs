@@ -50,7 +50,7 @@ pub(super) struct Shelf<'a> {
     pub(super) damaged_parts: BTreeSet<String>,
     pub(super) damaged_segments: Vec<SegmentRef>,
     /// The names in the manifest's folder, below the root.
-    pub(super) names: Vec<(String, u64)>,
+    pub(super) names: Vec<String>,
     seen: BTreeSet<String>,
     searched: bool,
 }
@@ -147,7 +147,7 @@ impl<'a> Shelf<'a> {
             return Ok(());
         }
         for info in self.folder("manifest").await? {
-            self.names.push((info.path.clone(), info.len));
+            self.names.push(info.path.clone());
             if let Some(list) = self.list_at(&info).await? {
                 self.lists.entry(list.1.version).or_default().push(list);
             }

@@ -43,7 +43,7 @@ impl Table {
                 }
             });
         }
-        if tail::wants_fold(&self.inner.log.current().head)
+        if self.wants_fold()
             && let Ok(folding) = upkeep.folding.clone().try_lock_owned()
         {
             let table = self.clone();

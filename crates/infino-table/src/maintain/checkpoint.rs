@@ -35,9 +35,15 @@ impl Table {
         Ok(true)
     }
 
+    /// Whether the log has grown so long that readers and writers would feel it.
+    pub(crate) fn wants_fold(&self) -> bool {
+        let current = self.inner.log.current();
+        tail::wants_fold_within(&current.head, current.bytes.len())
+    }
+
     /// Folds if the log has grown so long that readers and writers would feel it.
     pub(crate) async fn checkpoint_if_due(&self) {
-        if !tail::wants_fold(&self.inner.log.current().head) {
+        if !self.wants_fold() {
             return;
         }
         // The commit before it is durable whatever becomes of this; the next commit tries again.

@@ -47,30 +47,39 @@ pub(super) fn encode(
         radius: 0.0,
     };
     let mut left = path.as_slice();
-    while !left.is_empty() {
+    let mut done: Vec<(EncodedList, usize)> = Vec::new();
+    while !left.is_empty() || !done.is_empty() {
         let mut bytes = 0;
         let fits = left.iter().take_while(|&&id| {
             bytes += lists[id].rows.len() * spec.dim * 4;
             bytes <= BATCH_BYTES
         });
-        let (batch, rest) = left.split_at(fits.count().max(1));
+        let (batch, rest) = left.split_at(fits.count().max(1).min(left.len()));
         left = rest;
-        let done = batch
-            .par_iter()
-            .map(|&id| EncodedList::new(spec, rows, docs, &lists[id], mean))
-            .collect::<Result<Vec<_>, _>>()?;
-        for (list, &id) in done.iter().zip(batch) {
-            encoded.lists.push(list.entry.clone());
-            encoded.centroids.extend_from_slice(&list.centroid);
-            encoded.order.extend_from_slice(&lists[id].rows);
-            encoded.codes.extend_from_slice(&list.codes);
-            encoded.payload.push(&list.payload)?;
-            encoded.radius = encoded.radius.max(list.radius);
-        }
+        // While some are encoded, those before them are put in their place.
+        let (next, placed) = rayon::join(
+            || {
+                let list = |&id| Ok((EncodedList::new(spec, rows, docs, &lists[id], mean)?, id));
+                batch.par_iter().map(list).collect::<Result<Vec<_>, VectorError>>()
+            },
+            || {
+                done.iter().try_for_each(|(list, id)| {
+                    encoded.lists.push(list.entry.clone());
+                    encoded.centroids.extend_from_slice(&list.centroid);
+                    encoded.order.extend_from_slice(&lists[*id].rows);
+                    encoded.codes.extend_from_slice(&list.codes);
+                    encoded.radius = encoded.radius.max(list.radius);
+                    encoded.payload.push(&list.payload)
+                })
+            },
+        );
+        placed?;
+        done = next?;
     }
     encoded.payload.seal()?;
-    // Rounding in the sums above must not leave a vector outside.
-    encoded.radius *= 1.0 + 1e-5;
+    // Rounding, of rows to 16 bits and in sums, must not leave a vector outside.
+    let rounding = encoded.lists.iter().fold(0.0, |max, list: &ListEntry| list.step.max(max));
+    encoded.radius = encoded.radius * (1.0 + 1e-5) + 0.5 * rounding * (spec.dim as f32).sqrt();
     Ok(encoded)
 }
 
@@ -91,13 +100,12 @@ impl EncodedList {
         mean: &[f32],
     ) -> Result<Self, VectorError> {
         let dim = spec.dim;
-        let width = if spec.payload().is_of_given() { 2 * dim } else { dim };
-        let records = rows.gather(list, width)?;
+        let records = rows.gather(list)?;
         let scale = max_abs(point) / 127.0;
         let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
         let bytes: Vec<i8> = point.iter().map(|x| (x * inverse).round() as i8).collect();
         let centroid: Vec<f32> = bytes.iter().map(|&byte| scale * f32::from(byte)).collect();
-        let vectors = || records.chunks_exact(width).map(|record| &record[..dim]);
+        let vectors = || records.chunks_exact(dim);
         let step = sq8::step(vectors().map(max_abs).fold(0.0, f32::max));
         let code_len = rabitq::code_len(dim);
         let mut flat = vec![0; list.len() * code_len];
@@ -107,7 +115,8 @@ impl EncodedList {
             .collect();
         let mean2 = factors.iter().map(|row| f64::from(row.norm2)).sum::<f64>() / list.len() as f64;
         let mut payload = Vec::with_capacity(list.len() * spec.payload().stride(dim));
-        for record in records.chunks_exact(width) {
+        let mut given = vec![0.0; if spec.payload().is_of_given() { dim } else { 0 }];
+        for (record, &row) in vectors().zip(list) {
             match spec.payload() {
                 Payload::None => {}
                 Payload::Extended { bits } => {
@@ -116,9 +125,13 @@ impl EncodedList {
                 }
                 Payload::Sq8 => sq8::encode(record, step, &mut payload),
                 Payload::Floats => {
-                    payload.extend(record[dim..].iter().flat_map(|x| x.to_le_bytes()));
+                    rows.read_given(row as usize, &mut given)?;
+                    payload.extend(given.iter().flat_map(|x| x.to_le_bytes()));
                 }
-                Payload::Bits => payload::encode_bits(&record[dim..], &mut payload),
+                Payload::Bits => {
+                    rows.read_given(row as usize, &mut given)?;
+                    payload::encode_bits(&given, &mut payload);
+                }
             }
         }
         let entry = ListEntry {

@@ -12,11 +12,11 @@ use std::io::Write;
 
 use bytes::Bytes;
 use infino_format::DocId;
-use rayon::ThreadPoolBuilder;
 use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::kmeans::{self, Assigner, Centroids};
-use crate::layout::{Calibration, Header, Layout, Patience, ProbeOrder};
+use crate::layout::{Calibration, Header, Layout, Patience, ProbeOrder, Reach};
 use crate::random::SplitMix64;
 use crate::rotation::Rotation;
 use crate::search::query::scale;
@@ -24,6 +24,15 @@ use crate::{BuildOptions, IvfSpec, Vector, VectorError};
 use encode::Encoded;
 use rows::Rows;
 
+/// Vectors that are taken in together.
+const PENDING_ROWS: usize = 256;
+/// The stream of the seed that the rows kept from training are drawn from.
+const KEPT: u64 = 4;
+/// Rows kept from training at most, to calibrate with, as many as `KEPT_SCANNED` codes allow but for the fewest, and of a
+/// small index one row in `KEPT_ONE_IN`.
+const KEPT_ROWS: std::ops::RangeInclusive<usize> = 512..=1024;
+const KEPT_SCANNED: usize = 400_000_000;
+const KEPT_ONE_IN: usize = 4;
 /// The stream of the seed that the training sample is drawn from.
 const SAMPLE: u64 = 3;
 /// Rows drawn for each centroid to train it with.
@@ -68,7 +77,11 @@ pub struct IvfBuilder {
     rows: Rows,
     docs: Vec<DocId>,
     sum: Vec<f64>,
-    record: Vec<f32>,
+    /// Vectors not handed to the rows yet, at the length that the metric works on, and as they were given.
+    scaled: Vec<f32>,
+    given: Vec<f32>,
+    /// The threads asked for, once there is work for them.
+    pool: Option<ThreadPool>,
 }
 
 impl IvfBuilder {
@@ -80,10 +93,19 @@ impl IvfBuilder {
         spec.check()?;
         let rotation = Rotation::new(spec.dim, spec.seed);
         // What a payload is made of is kept beside the rotated vector.
-        let width = if spec.payload().is_of_given() { 2 * spec.dim } else { spec.dim };
-        let rows = Rows::new(width, &options);
+        let rows = Rows::new(spec.dim, spec.payload().is_of_given(), &options);
         let sum = vec![0.0; spec.dim];
-        Ok(Self { spec, options, rotation, rows, docs: Vec::new(), sum, record: Vec::new() })
+        Ok(Self {
+            spec,
+            options,
+            rotation,
+            rows,
+            docs: Vec::new(),
+            sum,
+            scaled: Vec::new(),
+            given: Vec::new(),
+            pool: None,
+        })
     }
 
     /// Adds the vector of row `doc`. Rows come in ascending order; those left out have no vector.
@@ -104,16 +126,32 @@ impl IvfBuilder {
             Ok(scale) => scale,
             Err(problem) => return refuse(problem),
         };
-        self.record.clear();
-        self.record.extend(vector.iter().map(|x| x * scale));
-        let scaled = self.record.clone();
-        self.rotation.apply(&mut self.record);
-        if self.spec.payload().is_of_given() {
-            self.record.extend_from_slice(vector);
+        for (x, sum) in vector.iter().zip(&mut self.sum) {
+            let x = x * scale;
+            self.scaled.push(x);
+            *sum += f64::from(x);
         }
-        self.rows.push(&self.record)?;
+        if self.spec.payload().is_of_given() {
+            self.given.extend_from_slice(vector);
+        }
         self.docs.push(doc);
-        self.sum.iter_mut().zip(scaled).for_each(|(sum, x)| *sum += f64::from(x));
+        if self.scaled.len() >= PENDING_ROWS * self.spec.dim { self.take_in() } else { Ok(()) }
+    }
+
+    /// Hands the vectors that came last to the rows.
+    fn take_in(&mut self) -> Result<(), VectorError> {
+        let Self { options, pool, rows, rotation, scaled, given, .. } = self;
+        if options.threads > 0 && pool.is_none() {
+            let built = ThreadPoolBuilder::new().num_threads(options.threads).build();
+            *pool =
+                Some(built.map_err(|error| VectorError::Threads { problem: error.to_string() })?);
+        }
+        match pool {
+            Some(pool) => pool.install(|| rows.push(rotation, scaled, given))?,
+            None => rows.push(rotation, scaled, given)?,
+        }
+        scaled.clear();
+        given.clear();
         Ok(())
     }
 
@@ -152,15 +190,11 @@ impl IvfBuilder {
     ///
     /// # Errors
     /// [`VectorError::Scratch`], [`VectorError::Write`] or [`VectorError::Threads`] if the system refuses.
-    pub fn finish_to(self, out: &mut dyn Write) -> Result<Built, VectorError> {
-        let ready = if self.options.threads == 0 {
-            self.build()?
-        } else {
-            let pool = ThreadPoolBuilder::new()
-                .num_threads(self.options.threads)
-                .build()
-                .map_err(|error| VectorError::Threads { problem: error.to_string() })?;
-            pool.install(|| self.build())?
+    pub fn finish_to(mut self, out: &mut dyn Write) -> Result<Built, VectorError> {
+        self.take_in()?;
+        let ready = match self.pool.take() {
+            Some(pool) => pool.install(|| self.build())?,
+            None => self.build()?,
         };
         out.write_all(&ready.layout.encode()).map_err(VectorError::Write)?;
         out.write_all(&ready.codes).map_err(VectorError::Write)?;
@@ -172,7 +206,8 @@ impl IvfBuilder {
 
     fn build(mut self) -> Result<Ready, VectorError> {
         self.rows.seal()?;
-        let lists = self.lists()?;
+        let kept = self.kept();
+        let lists = self.lists(&kept)?;
         let mut mean: Vec<f32> =
             self.sum.iter().map(|sum| (sum / self.docs.len().max(1) as f64) as f32).collect();
         let centroid = mean.clone();
@@ -191,9 +226,10 @@ impl IvfBuilder {
             order: ProbeOrder { mean: 0.0, spread: 0.0 },
             calibration: Calibration::default(),
             patience: Patience::default(),
+            reach: Reach::default(),
         };
         let mut layout = Layout::new(header, lists, Bytes::from(centroids));
-        calibrate::calibrate(&mut layout, &codes, &self.rows, &order)?;
+        calibrate::calibrate(&mut layout, &codes, &self.rows, &order, &kept)?;
         let docs = order.iter().map(|&row| self.docs[row as usize]);
         let positions = layout.positions.map_or(Vec::new(), |positions| positions.encode(docs));
         let built = Built {
@@ -206,8 +242,16 @@ impl IvfBuilder {
         Ok(Ready { layout, codes, positions, payload, built })
     }
 
-    /// The lists, none of them empty.
-    fn lists(&self) -> Result<Vec<List>, VectorError> {
+    /// Rows that train no centroid, ascending: searches for them are like searches for vectors that the index has not seen.
+    fn kept(&self) -> Vec<u32> {
+        let rows = self.docs.len();
+        let most = (KEPT_SCANNED / rows.max(1)).clamp(*KEPT_ROWS.start(), *KEPT_ROWS.end());
+        let kept = SplitMix64::new(self.spec.seed, KEPT).sample(rows, most.min(rows / KEPT_ONE_IN));
+        kept.into_iter().map(|row| row as u32).collect()
+    }
+
+    /// The lists, none of them empty; `kept` are rows that no centroid learns of.
+    fn lists(&self, kept: &[u32]) -> Result<Vec<List>, VectorError> {
         let (rows, dim) = (self.docs.len(), self.spec.dim);
         if rows == 0 {
             return Ok(Vec::new());
@@ -217,25 +261,23 @@ impl IvfBuilder {
             None => self.nlist(rows),
         };
         let drawn = (wanted * SAMPLE_PER_LIST).min(SAMPLE_BYTES_MAX / (4 * dim)).max(wanted);
-        let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(rows, drawn);
-        let sample: Vec<u32> = sample.into_iter().map(|row| row as u32).collect();
+        let mut trains = vec![true; rows];
+        kept.iter().for_each(|&row| trains[row as usize] = false);
+        let trained: Vec<u32> = (0..rows as u32).filter(|&row| trains[row as usize]).collect();
+        let sample = SplitMix64::new(self.spec.seed, SAMPLE).sample(trained.len(), drawn);
+        let sample: Vec<u32> = sample.into_iter().map(|i| trained[i]).collect();
         let drawn = sample.len();
-        let sample = self.rows.gather(&sample, dim)?;
+        let sample = self.rows.gather(&sample)?;
         let refs: Vec<&[f32]> = sample.chunks_exact(dim).collect();
         let mut centroids = kmeans::train(dim, &refs, wanted, self.spec.seed);
         drop(sample);
-        if drawn < rows {
+        if drawn < trained.len() {
             // What the sample was too small for, all rows together can tell.
-            let lists = self.assign(&centroids)?;
-            let mut points = centroids.points.clone();
-            for (point, list) in points.chunks_exact_mut(dim).zip(lists) {
-                if !list.rows.is_empty() {
-                    point.copy_from_slice(&list.mean);
-                }
-            }
-            centroids = Centroids::new(dim, points);
+            let lists = self.assign(&centroids, &trains)?;
+            let means: Vec<f32> = lists.into_iter().flat_map(|list| list.mean).collect();
+            centroids = Centroids::new(dim, means);
         }
-        let mut lists = self.assign(&centroids)?;
+        let mut lists = self.assign(&centroids, &trains)?;
         lists.retain(|list| !list.rows.is_empty());
         // Lists asked for by number stay as many.
         if self.spec.nlist.is_some() { Ok(lists) } else { self.split(lists) }
@@ -253,33 +295,32 @@ impl IvfBuilder {
         LIST_ROWS_MIN.max(self.spec.dim / (DIMS_PER_LIST_ROW - small))
     }
 
-    /// Every row in its nearest list.
-    fn assign(&self, centroids: &Centroids) -> Result<Vec<List>, VectorError> {
+    /// Every row in its nearest list, whose mean is that of the rows that train, its centroid if there are none.
+    fn assign(&self, centroids: &Centroids, trains: &[bool]) -> Result<Vec<List>, VectorError> {
         let assigner = Assigner::new(centroids, self.spec.seed);
-        let (dim, width) = (self.spec.dim, self.rows.width());
-        let mut lists: Vec<(Vec<u32>, Vec<f64>)> =
-            vec![(Vec::new(), vec![0.0; dim]); centroids.len()];
-        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * width)).max(1));
+        let dim = self.spec.dim;
+        let empty = Gathered { rows: Vec::new(), trained: 0, sum: vec![0.0; dim] };
+        let mut lists = vec![empty; centroids.len()];
+        let (rows, chunk) = (self.docs.len(), (ASSIGN_BYTES / (4 * dim)).max(1));
+        let mut vectors = vec![0.0; chunk.min(rows) * dim];
         for start in (0..rows).step_by(chunk) {
-            let mut records = vec![0.0; chunk.min(rows - start) * width];
-            self.rows.run(start, &mut records)?;
-            let refs: Vec<&[f32]> =
-                records.chunks_exact(width).map(|record| &record[..dim]).collect();
+            vectors.truncate((rows - start) * dim);
+            self.rows.run(start, &mut vectors)?;
+            let refs: Vec<&[f32]> = vectors.chunks_exact(dim).collect();
             let members = kmeans::members(lists.len(), &assigner.assign(&refs));
-            lists.par_iter_mut().zip(members).for_each(|((rows, sum), members)| {
+            lists.par_iter_mut().zip(members).for_each(|(list, members)| {
                 for row in members {
-                    rows.push(start as u32 + row);
-                    sum.iter_mut()
-                        .zip(refs[row as usize])
-                        .for_each(|(sum, &x)| *sum += f64::from(x));
+                    list.rows.push(start as u32 + row);
+                    if trains[start + row as usize] {
+                        list.trained += 1;
+                        let vector = refs[row as usize];
+                        list.sum.iter_mut().zip(vector).for_each(|(sum, &x)| *sum += f64::from(x));
+                    }
                 }
             });
         }
-        let list = |(rows, sum): (Vec<u32>, Vec<f64>)| {
-            let count = rows.len().max(1) as f64;
-            List { rows, mean: sum.into_iter().map(|sum| (sum / count) as f32).collect() }
-        };
-        Ok(lists.into_iter().map(list).collect())
+        let points = centroids.points.chunks_exact(dim);
+        Ok(lists.into_iter().zip(points).map(|(list, point)| list.done(point)).collect())
     }
 
     /// Splits lists that are much longer than the others, so that no query pays for one.
@@ -292,7 +333,7 @@ impl IvfBuilder {
                 even.push(list);
                 continue;
             }
-            let gathered = self.rows.gather(&list.rows, dim)?;
+            let gathered = self.rows.gather(&list.rows)?;
             let rows: Vec<&[f32]> = gathered.chunks_exact(dim).collect();
             let mut random = SplitMix64::new(self.spec.seed, SPLIT);
             let parts = (list.rows.len() / mean).min(SPLIT_MAX);
@@ -306,6 +347,27 @@ impl IvfBuilder {
             }
         }
         Ok(even)
+    }
+}
+
+/// A list that rows are assigned to.
+#[derive(Clone)]
+struct Gathered {
+    rows: Vec<u32>,
+    /// How many of them train, and their sum.
+    trained: usize,
+    sum: Vec<f64>,
+}
+
+impl Gathered {
+    /// The list; `point` is its centroid so far.
+    fn done(self, point: &[f32]) -> List {
+        let count = self.trained as f64;
+        let mean = self.sum.into_iter().map(|sum| (sum / count) as f32);
+        List {
+            rows: self.rows,
+            mean: if self.trained > 0 { mean.collect() } else { point.to_vec() },
+        }
     }
 }
 

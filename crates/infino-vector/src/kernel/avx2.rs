@@ -2,8 +2,8 @@
 
 use std::arch::x86_64::*;
 
-use super::scalar::{self, Bounding, LANES, TILE_LANES};
-use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_scan, scalar::check_tile};
+use super::scalar::{self, Bounding, LANES, PANEL, QUAD, Rounded, SIGN_LANES};
+use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_panels, scalar::check_scan};
 
 /// Proof that this CPU has AVX2, FMA, BMI2 and POPCNT; only [`Avx2::detect`] makes one.
 #[derive(Clone, Copy)]
@@ -301,61 +301,175 @@ fn dot_i8_inner(query: &[i8], rows: &[u8], out: &mut [i32]) {
     }
 }
 
-pub(crate) fn dot_tile(_: Avx2, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
-    let dim = check_tile(rows, points, out);
+pub(crate) fn floats_of_sq(_: Avx2, code: &[u8], step: f32, out: &mut [f32]) {
     // SAFETY: the `Avx2` argument proves the CPU has it.
-    unsafe { dot_tile_inner(dim, rows, points, out) }
+    unsafe { floats_of_sq_inner(code, step, out) }
 }
 
-#[target_feature(enable = "avx2,fma")]
-fn dot_tile_inner(dim: usize, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
-    let width = points.len() / dim;
-    for (r, pair) in rows.chunks(2).enumerate() {
-        for (p, others) in points.chunks(2 * dim).enumerate() {
-            // An odd last row or point is taken twice.
-            let point = &others[others.len() - dim..];
-            let sums = tile(dim, [pair[0], pair[pair.len() - 1]], [&others[..dim], point]);
-            for i in 0..pair.len() {
-                for j in 0..others.len() / dim {
-                    out[(2 * r + i) * width + 2 * p + j] = sums[i][j];
-                }
-            }
-        }
+#[target_feature(enable = "avx2")]
+fn floats_of_sq_inner(code: &[u8], step: f32, out: &mut [f32]) {
+    scalar::floats_of_sq(code, step, out);
+}
+
+pub(crate) fn sq_of_floats(_: Avx2, row: &[f32], step: f32, out: &mut [u8]) {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { sq_of_floats_inner(row, step, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn sq_of_floats_inner(row: &[f32], step: f32, out: &mut [u8]) {
+    assert_eq!(2 * row.len(), out.len(), "two bytes a dimension");
+    let (each, most) = (_mm256_set1_ps(scalar::sq_scale(step)), _mm256_set1_ps(32_767.0));
+    let least = _mm256_set1_ps(-32_767.0);
+    let whole = row.len() / 8 * 8;
+    for (x, out) in row.chunks_exact(8).zip(out.chunks_exact_mut(16)) {
+        let x = _mm256_mul_ps(floats(x.try_into().expect("chunks of 8")), each);
+        // Rounds to the nearest, halves to even; what is no number passes for the least.
+        let wide = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(x, least), most));
+        let halves =
+            _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256::<1>(wide));
+        // SAFETY: `out` is 16 writable bytes, and `storeu` asks for no alignment.
+        unsafe { _mm_storeu_si128(out.as_mut_ptr().cast(), halves) };
     }
+    scalar::sq_of_floats(&row[whole..], step, &mut out[2 * whole..]);
 }
 
-/// The products of two rows with two points.
+pub(crate) fn signs(_: Avx2, row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { signs_inner(row, centroid, code) }
+}
+
 #[target_feature(enable = "avx2,fma")]
+fn signs_inner(row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    assert_eq!(row.len(), centroid.len(), "vectors share a dimension");
+    assert_eq!(code.len(), row.len().div_ceil(8), "one bit a dimension");
+    let size = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
+    let minus = _mm256_set1_ps(-0.0);
+    let zero = _mm256_setzero_ps();
+    let mut sums = [[zero; SIGN_LANES / 8]; 4];
+    for (i, byte) in code.iter_mut().enumerate() {
+        let (row, centroid) = (&row[8 * i..], &centroid[8 * i..]);
+        let (mut x, mut c) = ([0.0; 8], [0.0; 8]);
+        let here = row.len().min(8);
+        x[..here].copy_from_slice(&row[..here]);
+        c[..here].copy_from_slice(&centroid[..here]);
+        let (x, c) = (floats(&x), floats(&c));
+        let r = _mm256_sub_ps(x, c);
+        let positive = _mm256_cmp_ps::<_CMP_GE_OQ>(r, zero);
+        *byte = _mm256_movemask_ps(positive) as u8 & (0xff >> (8 - here));
+        let half = i % (SIGN_LANES / 8);
+        sums[0][half] = _mm256_add_ps(sums[0][half], _mm256_and_ps(size, r));
+        sums[1][half] = _mm256_fmadd_ps(r, r, sums[1][half]);
+        let signed = _mm256_xor_ps(c, _mm256_andnot_ps(positive, minus));
+        sums[2][half] = _mm256_add_ps(sums[2][half], signed);
+        sums[3][half] = _mm256_fmadd_ps(r, c, sums[3][half]);
+    }
+    [halve(sums[0]), halve(sums[1]), halve(sums[2]), halve(sums[3])]
+}
+
+pub(crate) fn to_bytes(_: Avx2, row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded {
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { to_bytes_inner(row, origin, out) }
+}
+
+#[target_feature(enable = "avx2")]
+fn to_bytes_inner(row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded {
+    assert_eq!(row.len(), origin.len(), "vectors share a dimension");
+    let (row8, origin8) = (row.chunks_exact(8), origin.chunks_exact(8));
+    let tail = row8.remainder().iter().zip(origin8.remainder());
+    let size = _mm256_castsi256_ps(_mm256_set1_epi32(i32::MAX));
+    let load = |x: &[f32]| floats(x.try_into().expect("chunks of 8"));
+    let max = row8.clone().zip(origin8.clone()).fold(_mm256_setzero_ps(), |max, (x, o)| {
+        _mm256_max_ps(max, _mm256_and_ps(size, _mm256_sub_ps(load(x), load(o))))
+    });
+    let mut lanes = [0.0; 8];
+    // SAFETY: `lanes` is 32 writable bytes, and `storeu` asks for no alignment.
+    unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), max) };
+    let max = lanes.into_iter().chain(tail.map(|(x, o)| (x - o).abs())).fold(0.0, f32::max);
+    let (step, inverse) = scalar::steps(max);
+    let each = _mm256_set1_ps(inverse);
+    let whole = row.len() / 8 * 8;
+    let (mut sums, mut squares) = (_mm256_setzero_si256(), _mm256_setzero_si256());
+    let low = _mm256_set1_epi32(0xffff);
+    for ((x, o), out) in row8.zip(origin8).zip(out.chunks_exact_mut(8)) {
+        // Rounds to the nearest, halves to even.
+        let wide = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_sub_ps(load(x), load(o)), each));
+        sums = _mm256_add_epi32(sums, wide);
+        let halved = _mm256_and_si256(wide, low);
+        squares = _mm256_add_epi32(squares, _mm256_madd_epi16(halved, halved));
+        let halves =
+            _mm_packs_epi32(_mm256_castsi256_si128(wide), _mm256_extracti128_si256::<1>(wide));
+        let out: &mut [i8; 8] = out.try_into().expect("chunks of 8");
+        // SAFETY: `out` is 8 writable bytes, and `storel` asks for no alignment.
+        unsafe { _mm_storel_epi64(out.as_mut_ptr().cast(), _mm_packs_epi16(halves, halves)) };
+    }
+    let (mut sum, mut squares) = (add_up(sums), add_up(squares));
+    for ((x, o), out) in row[whole..].iter().zip(&origin[whole..]).zip(&mut out[whole..]) {
+        *out = ((x - o) * inverse).round_ties_even() as i8;
+        sum += i32::from(*out);
+        squares += i32::from(*out) * i32::from(*out);
+    }
+    out[row.len()..].fill(0);
+    Rounded { step, sum, squares }
+}
+
+#[target_feature(enable = "avx2")]
 #[inline]
-fn tile(dim: usize, rows: [&[f32]; 2], points: [&[f32]; 2]) -> [[f32; 2]; 2] {
-    let mut sums = [[[_mm256_setzero_ps(); 2]; 2]; 2];
-    let mut add = |at: usize, rows: [&[f32]; 2], points: [&[f32]; 2]| {
-        for half in 0..2 {
-            let at = at + 8 * half;
-            let load = |x: &[f32]| floats(x[at..at + 8].try_into().expect("8 lanes"));
-            let points = [load(points[0]), load(points[1])];
-            for (sums, row) in sums.iter_mut().zip(rows) {
-                let row = load(row);
-                for (sum, point) in sums.iter_mut().zip(points) {
-                    sum[half] = _mm256_fmadd_ps(row, point, sum[half]);
+fn add_up(sums: __m256i) -> i32 {
+    let four = _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256::<1>(sums));
+    let two = _mm_add_epi32(four, _mm_unpackhi_epi64(four, four));
+    _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32::<1>(two)))
+}
+
+pub(crate) fn dot_panels(_: Avx2, rows: &[i8], width: usize, panels: &[u8], out: &mut [i32]) {
+    let points = check_panels(rows, width, panels, out);
+    // SAFETY: the `Avx2` argument proves the CPU has it.
+    unsafe { dot_panels_inner(rows, width, panels, out, points) }
+}
+
+#[target_feature(enable = "avx2")]
+fn dot_panels_inner(rows: &[i8], width: usize, panels: &[u8], out: &mut [i32], points: usize) {
+    for (p, panel) in panels.chunks_exact(PANEL * width).enumerate() {
+        for (rows, out) in rows.chunks(4 * width).zip(out.chunks_mut(4 * points)) {
+            // Rows past the last are the first once more.
+            let row =
+                |i: usize| if i * width < rows.len() { &rows[i * width..][..width] } else { rows };
+            let sums = panel_of_four([row(0), row(1), row(2), row(3)], panel);
+            for (out, sums) in out.chunks_exact_mut(points).zip(sums) {
+                let out: &mut [i32] = &mut out[p * PANEL..][..PANEL];
+                let out: *mut __m256i = out.as_mut_ptr().cast();
+                // SAFETY: 16 integers follow `out`, and `storeu` asks for no alignment.
+                unsafe {
+                    _mm256_storeu_si256(out, sums[0]);
+                    _mm256_storeu_si256(out.add(1), sums[1]);
                 }
             }
         }
-    };
-    let whole = dim / TILE_LANES * TILE_LANES;
-    for at in (0..whole).step_by(TILE_LANES) {
-        add(at, rows, points);
     }
-    if whole < dim {
-        let tail = |x: &[f32]| {
-            let mut tail = [0.0; TILE_LANES];
-            tail[..dim - whole].copy_from_slice(&x[whole..]);
-            tail
-        };
-        let (rows, points) = (rows.map(tail), points.map(tail));
-        add(0, [&rows[0], &rows[1]], [&points[0], &points[1]]);
+}
+
+/// Products of four rows with the points of a panel.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn panel_of_four(rows: [&[i8]; 4], panel: &[u8]) -> [[__m256i; 2]; 4] {
+    let mut sums = [[_mm256_setzero_si256(); 2]; 4];
+    let ones = _mm256_set1_epi16(1);
+    for (q, quads) in panel.chunks_exact(PANEL * QUAD).enumerate() {
+        let at: *const __m256i = quads.as_ptr().cast();
+        // SAFETY: `quads` is 64 readable bytes, and `loadu` asks for no alignment.
+        let points = unsafe { [_mm256_loadu_si256(at), _mm256_loadu_si256(at.add(1))] };
+        for (row, sums) in rows.iter().zip(&mut sums) {
+            let quad = row[q * QUAD..][..QUAD].as_ptr().cast::<i32>();
+            // SAFETY: 4 bytes follow `quad`.
+            let quad = _mm256_set1_epi32(unsafe { quad.read_unaligned() });
+            for (sum, points) in sums.iter_mut().zip(points) {
+                // Two products of at most 127 times 127 fit 16 bits.
+                let pairs = _mm256_maddubs_epi16(points, quad);
+                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
+            }
+        }
     }
-    [[halve(sums[0][0]), halve(sums[0][1])], [halve(sums[1][0]), halve(sums[1][1])]]
+    sums
 }
 
 pub(crate) fn hadamard(_: Avx2, x: &mut [f32]) {

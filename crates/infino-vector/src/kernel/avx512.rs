@@ -3,8 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::avx2::{self, Avx2};
-use super::scalar::{self, Bounding};
-use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_scan, scalar::check_tile};
+use super::scalar::{self, Bounding, PANEL, QUAD, Rounded};
+use super::{BLOCK_ROWS, scalar::check_bounds, scalar::check_panels, scalar::check_scan};
 
 /// Proof that this CPU has what the kernels here need; only [`Avx512::detect`] makes one.
 #[derive(Clone, Copy)]
@@ -274,55 +274,161 @@ fn dot_i8_inner(query: &[i8], rows: &[u8], out: &mut [i32]) {
     scalar::dot_i8(query, groups.remainder(), outs.into_remainder());
 }
 
-pub(crate) fn dot_tile(_: Avx512, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
-    let dim = check_tile(rows, points, out);
+pub(crate) fn floats_of_sq(_: Avx512, code: &[u8], step: f32, out: &mut [f32]) {
     // SAFETY: the `Avx512` argument proves the CPU has it.
-    unsafe { dot_tile_inner(dim, rows, points, out) }
+    unsafe { floats_of_sq_inner(code, step, out) }
 }
 
-#[target_feature(enable = "avx512f,fma")]
-fn dot_tile_inner(dim: usize, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
-    let width = points.len() / dim;
-    for (r, four) in rows.chunks(4).enumerate() {
-        for (p, others) in points.chunks(4 * dim).enumerate() {
-            let (height, breadth) = (four.len(), others.len() / dim);
-            let corner = 4 * r * width + 4 * p;
-            if height == 4 && breadth == 4 {
-                let four = four.try_into().expect("four rows");
-                let sums = tile(dim, four, others);
-                for (i, sums) in sums.iter().enumerate() {
-                    for (j, &sum) in sums.iter().enumerate() {
-                        out[corner + i * width + j] = halve(sum);
-                    }
-                }
-                continue;
-            }
-            for i in 0..height {
-                for j in 0..breadth {
-                    let (row, point) = (four[i], &others[j * dim..][..dim]);
-                    let sum = (0..dim).step_by(16).fold(_mm512_setzero_ps(), |sum, at| {
-                        _mm512_fmadd_ps(floats(row, at), floats(point, at), sum)
-                    });
-                    out[corner + i * width + j] = halve(sum);
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn floats_of_sq_inner(code: &[u8], step: f32, out: &mut [f32]) {
+    assert_eq!(code.len(), 2 * out.len(), "two bytes a dimension");
+    let each = _mm512_set1_ps(step);
+    for at in (0..out.len()).step_by(16) {
+        let left = out.len() - at;
+        let mask = if left >= 16 { 0xffff } else { (1u16 << left) - 1 };
+        // SAFETY: the mask writes no float past the end.
+        unsafe {
+            _mm512_mask_storeu_ps(
+                out.as_mut_ptr().add(at),
+                mask,
+                _mm512_mul_ps(each, codes(code, at)),
+            );
+        }
+    }
+}
+
+pub(crate) fn sq_of_floats(_: Avx512, row: &[f32], step: f32, out: &mut [u8]) {
+    // SAFETY: the `Avx512` argument proves the CPU has it.
+    unsafe { sq_of_floats_inner(row, step, out) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn sq_of_floats_inner(row: &[f32], step: f32, out: &mut [u8]) {
+    assert_eq!(2 * row.len(), out.len(), "two bytes a dimension");
+    let (each, most) = (_mm512_set1_ps(scalar::sq_scale(step)), _mm512_set1_ps(32_767.0));
+    let least = _mm512_set1_ps(-32_767.0);
+    for at in (0..row.len()).step_by(16) {
+        let x = _mm512_mul_ps(floats(row, at), each);
+        // Rounds to the nearest, halves to even; what is no number passes for the least.
+        let wide = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(x, least), most));
+        let left = row.len() - at;
+        let mask = if left >= 16 { 0xffff } else { (1u16 << left) - 1 };
+        // SAFETY: the mask writes no integer past the row's dimension.
+        unsafe {
+            _mm512_mask_cvtsepi32_storeu_epi16(out.as_mut_ptr().add(2 * at).cast(), mask, wide);
+        }
+    }
+}
+
+pub(crate) fn signs(_: Avx512, row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    // SAFETY: the `Avx512` argument proves the CPU has it.
+    unsafe { signs_inner(row, centroid, code) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn signs_inner(row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    assert_eq!(row.len(), centroid.len(), "vectors share a dimension");
+    assert_eq!(code.len(), row.len().div_ceil(8), "one bit a dimension");
+    let zero = _mm512_setzero_ps();
+    let mut sums = [zero; 4];
+    for (i, bytes) in code.chunks_mut(2).enumerate() {
+        let at = 16 * i;
+        let (x, c) = (floats(row, at), floats(centroid, at));
+        let r = _mm512_sub_ps(x, c);
+        let left = row.len() - at;
+        let mask = if left >= 16 { 0xffff } else { (1u16 << left) - 1 };
+        let positive = _mm512_cmp_ps_mask::<_CMP_GE_OQ>(r, zero) & mask;
+        bytes.copy_from_slice(&positive.to_le_bytes()[..bytes.len()]);
+        sums[0] = _mm512_add_ps(sums[0], _mm512_abs_ps(r));
+        sums[1] = _mm512_fmadd_ps(r, r, sums[1]);
+        let signed = _mm512_mask_sub_ps(c, !positive, zero, c);
+        sums[2] = _mm512_add_ps(sums[2], signed);
+        sums[3] = _mm512_fmadd_ps(r, c, sums[3]);
+    }
+    sums.map(|sum| halve(sum))
+}
+
+pub(crate) fn to_bytes(_: Avx512, row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded {
+    // SAFETY: the `Avx512` argument proves the CPU has it.
+    unsafe { to_bytes_inner(row, origin, out) }
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl")]
+fn to_bytes_inner(row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded {
+    assert_eq!(row.len(), origin.len(), "vectors share a dimension");
+    assert!(out.len() >= row.len(), "a byte a dimension");
+    let mut max = _mm512_setzero_ps();
+    for at in (0..row.len()).step_by(16) {
+        max = _mm512_max_ps(max, _mm512_abs_ps(_mm512_sub_ps(floats(row, at), floats(origin, at))));
+    }
+    let (step, inverse) = scalar::steps(_mm512_reduce_max_ps(max));
+    let each = _mm512_set1_ps(inverse);
+    let (mut sums, mut squares) = (_mm512_setzero_si512(), _mm512_setzero_si512());
+    let low = _mm512_set1_epi32(0xffff);
+    for at in (0..row.len()).step_by(16) {
+        let offset = _mm512_sub_ps(floats(row, at), floats(origin, at));
+        // Rounds to the nearest, halves to even.
+        let wide = _mm512_cvtps_epi32(_mm512_mul_ps(offset, each));
+        sums = _mm512_add_epi32(sums, wide);
+        let halved = _mm512_and_si512(wide, low);
+        squares = _mm512_add_epi32(squares, _mm512_madd_epi16(halved, halved));
+        let left = row.len() - at;
+        let mask = if left >= 16 { 0xffff } else { (1u16 << left) - 1 };
+        // SAFETY: the mask writes no byte past the row's dimension, which `out` holds.
+        unsafe { _mm512_mask_cvtepi32_storeu_epi8(out.as_mut_ptr().add(at).cast(), mask, wide) };
+    }
+    out[row.len()..].fill(0);
+    let (sum, squares) = (_mm512_reduce_add_epi32(sums), _mm512_reduce_add_epi32(squares));
+    Rounded { step, sum, squares }
+}
+
+pub(crate) fn dot_panels(_: Avx512, rows: &[i8], width: usize, panels: &[u8], out: &mut [i32]) {
+    let points = check_panels(rows, width, panels, out);
+    // SAFETY: the `Avx512` argument proves the CPU has it.
+    unsafe { dot_panels_inner(rows, width, panels, out, points) }
+}
+
+/// Rows whose products with two panels are summed at once.
+const STRIP: usize = 8;
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+fn dot_panels_inner(rows: &[i8], width: usize, panels: &[u8], out: &mut [i32], points: usize) {
+    for (p, pair) in panels.chunks(2 * PANEL * width).enumerate() {
+        // An odd last panel is taken twice.
+        let (first, second) = (&pair[..PANEL * width], &pair[pair.len() - PANEL * width..]);
+        for (rows, out) in rows.chunks(STRIP * width).zip(out.chunks_mut(STRIP * points)) {
+            // Rows past the last are the first once more.
+            let row =
+                |i: usize| if i * width < rows.len() { &rows[i * width..][..width] } else { rows };
+            let sums = strip(std::array::from_fn(row), [first, second]);
+            for (out, sums) in out.chunks_exact_mut(points).zip(sums) {
+                for (out, sum) in out[2 * p * PANEL..].chunks_exact_mut(PANEL).zip(sums) {
+                    // SAFETY: `out` is 64 writable bytes, and `storeu` asks for no alignment.
+                    unsafe { _mm512_storeu_si512(out.as_mut_ptr().cast(), sum) };
                 }
             }
         }
     }
 }
 
-/// The lane sums of four rows with four points.
-#[target_feature(enable = "avx512f,fma")]
+/// Products of some rows with the points of two panels.
+#[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
 #[inline]
-fn tile(dim: usize, rows: &[&[f32]; 4], points: &[f32]) -> [[__m512; 4]; 4] {
-    let mut sums = [[_mm512_setzero_ps(); 4]; 4];
-    let rows = rows.map(|row| &row[..dim]);
-    let at = |i: usize, at: usize| floats(&points[i * dim..][..dim], at);
-    for lane in (0..dim).step_by(16) {
-        let points = [at(0, lane), at(1, lane), at(2, lane), at(3, lane)];
+fn strip(rows: [&[i8]; STRIP], panels: [&[u8]; 2]) -> [[__m512i; 2]; STRIP] {
+    let mut sums = [[_mm512_setzero_si512(); 2]; STRIP];
+    let width = panels[0].len() / PANEL;
+    let (rows, panels) =
+        (rows.map(|row| &row[..width]), panels.map(|panel| &panel[..PANEL * width]));
+    for at in (0..width / QUAD * QUAD).step_by(QUAD) {
+        // SAFETY: a panel holds 64 bytes for the four dimensions at `at`, and `loadu` asks for no alignment.
+        let points = panels
+            .map(|panel| unsafe { _mm512_loadu_si512(panel.as_ptr().add(PANEL * at).cast()) });
         for (row, sums) in rows.iter().zip(&mut sums) {
-            let row = floats(row, lane);
-            for (sum, point) in sums.iter_mut().zip(points) {
-                *sum = _mm512_fmadd_ps(row, point, *sum);
+            // SAFETY: a row holds four bytes at `at`.
+            let quad = unsafe { row.as_ptr().add(at).cast::<i32>().read_unaligned() };
+            let quad = _mm512_set1_epi32(quad);
+            for (sum, points) in sums.iter_mut().zip(points) {
+                *sum = _mm512_dpbusd_epi32(*sum, points, quad);
             }
         }
     }

@@ -14,7 +14,7 @@ pub(crate) mod scalar;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use scalar::Bounding;
+pub(crate) use scalar::{Bounding, PANEL, QUAD, Rounded};
 
 /// Rows of a full block of codes.
 pub(crate) const BLOCK_ROWS: usize = 64;
@@ -88,8 +88,24 @@ dispatch! {
     hamming(a: &[u8], b: &[u8]) -> u32
 }
 dispatch! {
-    /// See [`scalar::dot_tile`].
-    dot_tile(rows: &[&[f32]], points: &[f32], out: &mut [f32])
+    /// See [`scalar::to_bytes`].
+    to_bytes(row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded
+}
+dispatch! {
+    /// See [`scalar::floats_of_sq`].
+    floats_of_sq(code: &[u8], step: f32, out: &mut [f32])
+}
+dispatch! {
+    /// See [`scalar::sq_of_floats`].
+    sq_of_floats(row: &[f32], step: f32, out: &mut [u8])
+}
+dispatch! {
+    /// See [`scalar::signs`].
+    signs(row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4]
+}
+dispatch! {
+    /// See [`scalar::dot_panels`].
+    dot_panels(rows: &[i8], width: usize, panels: &[u8], out: &mut [i32])
 }
 dispatch! {
     /// See [`scalar::hadamard`].

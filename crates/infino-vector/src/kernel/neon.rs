@@ -109,8 +109,24 @@ pub(crate) fn l2_bytes(_: Neon, query: &[f32], bytes: &[u8], step: f32) -> f32 {
     scalar::l2_bytes(query, bytes, step)
 }
 
-pub(crate) fn dot_tile(_: Neon, rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
-    scalar::dot_tile(rows, points, out);
+pub(crate) fn floats_of_sq(_: Neon, code: &[u8], step: f32, out: &mut [f32]) {
+    scalar::floats_of_sq(code, step, out);
+}
+
+pub(crate) fn sq_of_floats(_: Neon, row: &[f32], step: f32, out: &mut [u8]) {
+    scalar::sq_of_floats(row, step, out);
+}
+
+pub(crate) fn signs(_: Neon, row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    scalar::signs(row, centroid, code)
+}
+
+pub(crate) fn to_bytes(_: Neon, row: &[f32], origin: &[f32], out: &mut [i8]) -> scalar::Rounded {
+    scalar::to_bytes(row, origin, out)
+}
+
+pub(crate) fn dot_panels(_: Neon, rows: &[i8], width: usize, panels: &[u8], out: &mut [i32]) {
+    scalar::dot_panels(rows, width, panels, out);
 }
 
 pub(crate) fn hadamard(_: Neon, x: &mut [f32]) {

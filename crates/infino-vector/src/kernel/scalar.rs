@@ -4,8 +4,6 @@ use super::BLOCK_ROWS;
 
 /// Independent sums of a float kernel; part of its definition, since float addition does not associate.
 pub(super) const LANES: usize = 32;
-/// Independent sums of each product of [`dot_tile`].
-pub(super) const TILE_LANES: usize = 16;
 
 /// For each row of a block, the sum over its code's nibbles of the table entry that the nibble picks.
 ///
@@ -230,27 +228,121 @@ pub(crate) fn hamming(a: &[u8], b: &[u8]) -> u32 {
         + tail.map(|(a, b)| (a ^ b).count_ones()).sum::<u32>()
 }
 
-/// Inner products of each of `rows` with each of `points`, which follow each other; those of a row follow each other in `out`.
-pub(crate) fn dot_tile(rows: &[&[f32]], points: &[f32], out: &mut [f32]) {
-    let dim = check_tile(rows, points, out);
-    for (row, out) in rows.iter().zip(out.chunks_exact_mut((points.len() / dim).max(1))) {
-        for (point, out) in points.chunks_exact(dim).zip(out) {
-            let mut sums = [0.0; TILE_LANES];
-            for i in 0..dim {
-                sums[i % TILE_LANES] = row[i].mul_add(point[i], sums[i % TILE_LANES]);
+/// Writes `step` times each number of a 16-bit code, two bytes a dimension, low byte first.
+#[inline(always)]
+pub(crate) fn floats_of_sq(code: &[u8], step: f32, out: &mut [f32]) {
+    assert_eq!(code.len(), 2 * out.len(), "two bytes a dimension");
+    for (out, code) in out.iter_mut().zip(code.chunks_exact(2)) {
+        *out = step * f32::from(i16::from_le_bytes([code[0], code[1]]));
+    }
+}
+
+/// Writes the integers nearest to `x / step`, halves to even, −32767 to 32767, two bytes each, low byte first.
+#[inline(always)]
+pub(crate) fn sq_of_floats(row: &[f32], step: f32, out: &mut [u8]) {
+    assert_eq!(2 * row.len(), out.len(), "two bytes a dimension");
+    let scale = sq_scale(step);
+    for (x, out) in row.iter().zip(out.chunks_exact_mut(2)) {
+        let level = (x * scale).round_ties_even().clamp(-32_767.0, 32_767.0);
+        out.copy_from_slice(&(level as i16).to_le_bytes());
+    }
+}
+
+/// What brings a coordinate to steps.
+pub(super) fn sq_scale(step: f32) -> f32 {
+    if step > 0.0 { (1.0 / step).min(f32::MAX) } else { 0.0 }
+}
+
+/// Independent sums of [`signs`].
+pub(super) const SIGN_LANES: usize = 16;
+
+/// Writes the signs of `r = row − centroid`, bit `i % 8` of byte `i / 8` set iff coordinate `i` is not negative, and returns
+/// `‖r‖₁`, `‖r‖²`, `⟨s, c⟩` and `⟨r, c⟩`, `s` the signs (± 1).
+pub(crate) fn signs(row: &[f32], centroid: &[f32], code: &mut [u8]) -> [f32; 4] {
+    assert_eq!(row.len(), centroid.len(), "vectors share a dimension");
+    assert_eq!(code.len(), row.len().div_ceil(8), "one bit a dimension");
+    code.fill(0);
+    let mut sums = [[0.0f32; SIGN_LANES]; 4];
+    for (i, (x, c)) in row.iter().zip(centroid).enumerate() {
+        let (r, lane) = (x - c, i % SIGN_LANES);
+        let positive = r >= 0.0;
+        code[i / 8] |= u8::from(positive) << (i % 8);
+        sums[0][lane] += r.abs();
+        sums[1][lane] = r.mul_add(r, sums[1][lane]);
+        sums[2][lane] += if positive { *c } else { -*c };
+        sums[3][lane] = r.mul_add(*c, sums[3][lane]);
+    }
+    sums.map(|mut sums| halve(&mut sums))
+}
+
+/// Points of a panel; see [`dot_panels`].
+pub(crate) const PANEL: usize = 16;
+/// Dimensions of a row in bytes are a multiple of this.
+pub(crate) const QUAD: usize = 4;
+
+/// A vector in signed bytes; see [`to_bytes`].
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(crate) struct Rounded {
+    pub(crate) step: f32,
+    /// Of the bytes.
+    pub(crate) sum: i32,
+    /// Of their squares.
+    pub(crate) squares: i32,
+}
+
+/// Writes `row − origin` in signed bytes, zeros past its end: coordinate `i` is about `step` times byte `i`, and the greatest
+/// byte is 127 in size.
+#[inline(always)]
+pub(crate) fn to_bytes(row: &[f32], origin: &[f32], out: &mut [i8]) -> Rounded {
+    assert_eq!(row.len(), origin.len(), "vectors share a dimension");
+    let max = row.iter().zip(origin).fold(0.0f32, |max, (x, o)| max.max((x - o).abs()));
+    let (step, inverse) = steps(max);
+    let (head, tail) = out.split_at_mut(row.len());
+    let (mut sum, mut squares) = (0, 0);
+    for ((x, o), out) in row.iter().zip(origin).zip(head) {
+        *out = ((x - o) * inverse).round_ties_even() as i8;
+        sum += i32::from(*out);
+        squares += i32::from(*out) * i32::from(*out);
+    }
+    tail.fill(0);
+    Rounded { step, sum, squares }
+}
+
+/// The step of bytes for coordinates up to `max`, and its inverse; zeros if they are too small or too large for one.
+pub(super) fn steps(max: f32) -> (f32, f32) {
+    let inverse = 127.0 / max;
+    if inverse.is_finite() && max.is_finite() { (max / 127.0, inverse) } else { (0.0, 0.0) }
+}
+
+/// Inner products of rows of `width` signed bytes, which follow each other, with points of bytes up to 127; those of a row
+/// follow each other in `out`.
+///
+/// Points come in panels of [`PANEL`]: bytes `0..4` of each, then bytes `4..8` of each, and so on; `width` is a multiple of
+/// 4.
+pub(crate) fn dot_panels(rows: &[i8], width: usize, panels: &[u8], out: &mut [i32]) {
+    let points = check_panels(rows, width, panels, out);
+    for (row, out) in rows.chunks_exact(width).zip(out.chunks_exact_mut(points)) {
+        for (panel, out) in panels.chunks_exact(PANEL * width).zip(out.chunks_exact_mut(PANEL)) {
+            out.fill(0);
+            for (row, quads) in row.chunks_exact(QUAD).zip(panel.chunks_exact(PANEL * QUAD)) {
+                for (out, point) in out.iter_mut().zip(quads.chunks_exact(QUAD)) {
+                    let products =
+                        row.iter().zip(point).map(|(&a, &b)| i32::from(a) * i32::from(b));
+                    *out += products.sum::<i32>();
+                }
             }
-            *out = halve(&mut sums);
         }
     }
 }
 
-/// The dimension of a product of tiles.
-pub(super) fn check_tile(rows: &[&[f32]], points: &[f32], out: &[f32]) -> usize {
-    let dim = rows.first().map_or(1, |row| row.len());
-    assert!(dim > 0 && points.len().is_multiple_of(dim), "vectors share a dimension");
-    assert!(rows.iter().all(|row| row.len() == dim), "vectors share a dimension");
-    assert_eq!(out.len(), rows.len() * (points.len() / dim), "one product a pair");
-    dim
+/// The number of points.
+pub(super) fn check_panels(rows: &[i8], width: usize, panels: &[u8], out: &[i32]) -> usize {
+    assert!(width > 0 && width.is_multiple_of(QUAD), "whole quads");
+    assert!(rows.len().is_multiple_of(width), "whole rows");
+    assert!(!panels.is_empty() && panels.len().is_multiple_of(PANEL * width), "whole panels");
+    let points = panels.len() / width;
+    assert_eq!(out.len(), rows.len() / width * points, "one product a pair");
+    points
 }
 
 /// The Walsh–Hadamard transform without its factor 1 / √len; the length is a power of two from 8.

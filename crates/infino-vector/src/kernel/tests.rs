@@ -95,18 +95,54 @@ fn float_sums_agree() {
 }
 
 #[test]
-fn tiles_agree() {
+fn panels_agree() {
     let mut random = SplitMix64::new(4, 1);
-    for dim in [1, 16, 19, 40, 384] {
-        for (height, breadth) in [(1, 1), (4, 4), (5, 3), (9, 14)] {
-            let rows = floats(&mut random, height * dim);
-            let rows: Vec<&[f32]> = rows.chunks_exact(dim).collect();
-            let points = floats(&mut random, breadth * dim);
+    for width in [4, 16, 20, 384] {
+        for (height, panels) in [(1, 1), (4, 2), (5, 3), (9, 1), (17, 4)] {
+            let mut rows: Vec<i8> = bytes(&mut random, height * width)
+                .into_iter()
+                .map(|byte| (byte as i8).max(-127))
+                .collect();
+            let mut panels: Vec<u8> = bytes(&mut random, panels * PANEL * width);
+            panels.iter_mut().for_each(|byte| *byte &= 127);
+            // The most that two products can come to.
+            rows[..2].fill(-127);
+            panels[..2].fill(127);
             macro_rules! run {
                 ($module:ident, $($cpu:ident,)?) => {{
-                    let mut out = vec![0.0; height * breadth];
-                    $module::dot_tile($($cpu,)? &rows, &points, &mut out);
+                    let mut out = vec![0; height * panels.len() / width];
+                    $module::dot_panels($($cpu,)? &rows, width, &panels, &mut out);
                     out
+                }};
+            }
+            check_widths!(run);
+        }
+    }
+}
+
+#[test]
+fn bytes_of_floats_agree() {
+    let mut random = SplitMix64::new(9, 1);
+    for dim in [1, 7, 8, 16, 19, 40, 384, 1001] {
+        let (row, origin) = (floats(&mut random, dim), floats(&mut random, dim));
+        let half: Vec<f32> =
+            (0..dim).map(|i| if i == 0 { 127.0 } else { i as f32 - 5.5 }).collect();
+        for (row, origin) in [(&row, &origin), (&row, &row), (&half, &vec![0.0; dim])] {
+            macro_rules! run {
+                ($module:ident, $($cpu:ident,)?) => {{
+                    let mut out = vec![7; dim.next_multiple_of(QUAD)];
+                    ($module::to_bytes($($cpu,)? row, origin, &mut out), out)
+                }};
+            }
+            check_widths!(run);
+            macro_rules! run {
+                ($module:ident, $($cpu:ident,)?) => {{
+                    let mut code = vec![7; dim.div_ceil(8)];
+                    let sums = $module::signs($($cpu,)? row, origin, &mut code);
+                    let (mut sq, mut back) = (vec![7; 2 * dim], vec![7.0; dim]);
+                    $module::sq_of_floats($($cpu,)? row, 1e-4, &mut sq);
+                    $module::floats_of_sq($($cpu,)? &sq, 0.3, &mut back);
+                    (sums.map(f32::to_bits), code, sq, back)
                 }};
             }
             check_widths!(run);

@@ -2,11 +2,14 @@
 
 use rayon::prelude::*;
 
-use super::{Centroids, FLAT_MAX, GROUPS_VISITED, TILE_ROWS, assign_all, flat, members};
+use super::{Centroids, FLAT_MAX, GROUPS_VISITED, assign_all, flat, members};
 use crate::random::SplitMix64;
 
 /// The stream of the seed that groups are drawn from.
 const PURPOSE: u64 = 5;
+
+/// Rows that one task assigns at a time.
+const ROWS_TOGETHER: usize = 512;
 
 /// Centroids, themselves clustered into groups.
 pub(crate) struct Assigner<'a> {
@@ -45,30 +48,23 @@ impl<'a> Assigner<'a> {
         if self.groups.is_empty() {
             return assign_all(self.centroids, rows);
         }
+        // So many rows stay in cache while groups come and go.
+        rows.par_chunks(ROWS_TOGETHER).flat_map_iter(|rows| self.assign_some(rows)).collect()
+    }
+
+    fn assign_some(&self, rows: &[&[f32]]) -> Vec<u32> {
         let mut visitors = vec![Vec::new(); self.groups.len()];
         for (row, groups) in self.nearest_groups(rows).into_iter().enumerate() {
             groups.into_iter().for_each(|group| visitors[group as usize].push(row as u32));
         }
-        let found: Vec<Vec<(f32, u32)>> = self
-            .groups
-            .par_iter()
-            .zip(&visitors)
-            .map(|(group, visitors)| {
-                let near = visitors.par_chunks(4 * TILE_ROWS).flat_map_iter(|visitors| {
-                    let rows: Vec<&[f32]> =
-                        visitors.iter().map(|&row| rows[row as usize]).collect();
-                    group.points.nearest(&rows)
-                });
-                near.map(|(distance, i)| (distance, group.ids.get(i as usize).map_or(0, |&id| id)))
-                    .collect()
-            })
-            .collect();
         let mut best = vec![(f32::INFINITY, 0); rows.len()];
-        for (found, visitors) in found.into_iter().zip(&visitors) {
-            for (near, &row) in found.into_iter().zip(visitors) {
+        for (group, visitors) in self.groups.iter().zip(&visitors) {
+            let here: Vec<&[f32]> = visitors.iter().map(|&row| rows[row as usize]).collect();
+            for ((distance, i), &row) in group.points.nearest(&here).into_iter().zip(visitors) {
+                let found = (distance, group.ids.get(i as usize).map_or(0, |&id| id));
                 let best = &mut best[row as usize];
-                if near.0 < best.0 || (near.0 == best.0 && near.1 < best.1) {
-                    *best = near;
+                if found.0 < best.0 || (found.0 == best.0 && found.1 < best.1) {
+                    *best = found;
                 }
             }
         }
@@ -76,19 +72,18 @@ impl<'a> Assigner<'a> {
     }
 
     fn nearest_groups(&self, rows: &[&[f32]]) -> Vec<[u32; GROUPS_VISITED]> {
-        rows.par_chunks(TILE_ROWS)
-            .flat_map_iter(|rows| {
-                let mut nearest = vec![[(f32::INFINITY, 0); GROUPS_VISITED]; rows.len()];
-                self.heads.visit(rows, |row, id, distance| {
-                    let nearest = &mut nearest[row];
-                    if distance < nearest[GROUPS_VISITED - 1].0 && !self.groups[id].ids.is_empty() {
-                        let at = nearest.partition_point(|near| near.0 <= distance);
-                        nearest[at..].rotate_right(1);
-                        nearest[at] = (distance, id as u32);
-                    }
-                });
-                nearest.into_iter().map(|nearest| nearest.map(|(_, id)| id))
-            })
-            .collect()
+        let mut nearest = vec![[(f32::INFINITY, 0); GROUPS_VISITED]; rows.len()];
+        self.heads.near.visit(rows, |row, distances| {
+            let nearest = &mut nearest[row];
+            for (id, &distance) in distances.iter().enumerate() {
+                let farthest = nearest[GROUPS_VISITED - 1].0;
+                if distance < farthest && !self.groups[id].ids.is_empty() {
+                    let at = nearest.partition_point(|near| near.0 <= distance);
+                    nearest[at..].rotate_right(1);
+                    nearest[at] = (distance, id as u32);
+                }
+            }
+        });
+        nearest.into_iter().map(|nearest| nearest.map(|(_, id)| id)).collect()
     }
 }

@@ -3,17 +3,18 @@
 //! [`train`] clusters a sample coarsely, each cluster finely, and then lets rows move between them for a few rounds, in
 //! which a row is compared with the lists of the [`GROUPS_VISITED`] nearest groups of lists alone ([`Assigner`]). That
 //! takes a tenth of the arithmetic of comparing with all lists, for lists that are nearly as good. All distances come
-//! from products of tiles of rows and points.
+//! from products of bytes ([`near`]).
 
 mod assign;
+mod near;
 mod path;
 
 use rayon::prelude::*;
 
 pub(crate) use assign::Assigner;
+use near::Near;
 pub(crate) use path::path;
 
-use crate::kernel;
 use crate::random::SplitMix64;
 
 /// Rounds of Lloyd's algorithm within a level.
@@ -28,55 +29,37 @@ const GROUPS_VISITED: usize = 4;
 const ROWS_PER_GROUP: usize = 256;
 /// The stream of the seed that starting points are drawn from.
 const PURPOSE: u64 = 2;
-/// Rows of a product of tiles.
+/// Rows that are compared at a time.
 const TILE_ROWS: usize = 64;
 
-/// Points of `dim` floats each.
+/// Points of `dim` floats each, and what compares rows with them.
 #[derive(Clone)]
 pub(crate) struct Centroids {
     pub(crate) dim: usize,
     pub(crate) points: Vec<f32>,
-    /// `‖c‖²`.
-    norms: Vec<f32>,
+    near: Near,
 }
 
 impl Centroids {
     pub(crate) fn new(dim: usize, points: Vec<f32>) -> Self {
-        let norms = points.chunks_exact(dim).map(|point| kernel::dot(point, point)).collect();
-        Self { dim, points, norms }
+        let near = Near::new(dim, &points);
+        Self { dim, points, near }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.norms.len()
+        self.points.len() / self.dim
     }
 
-    /// The nearest point of each row, and `‖c‖² − 2 ⟨row, c⟩` of it; the lower id if two are as near.
+    /// The nearest point of each row, and its squared distance; the lower id if two are as near.
     fn nearest(&self, rows: &[&[f32]]) -> Vec<(f32, u32)> {
         let mut best = vec![(f32::INFINITY, 0); rows.len()];
-        self.visit(rows, |row, id, distance| {
-            if distance < best[row].0 {
-                best[row] = (distance, id as u32);
-            }
+        self.near.visit(rows, |row, distances| {
+            let least = |least: f32, &x: &f32| if x < least { x } else { least };
+            let least = distances.iter().fold(f32::INFINITY, least);
+            let id = distances.iter().position(|&distance| distance == least).unwrap_or(0);
+            best[row] = (least, id as u32);
         });
         best
-    }
-
-    /// Calls `see` with each row, each point in ascending order, and `‖c‖² − 2 ⟨row, c⟩`.
-    fn visit(&self, rows: &[&[f32]], mut see: impl FnMut(usize, usize, f32)) {
-        let mut products = vec![0.0; TILE_ROWS * TILE_ROWS];
-        for (r, rows) in rows.chunks(TILE_ROWS).enumerate() {
-            for (p, points) in self.points.chunks(TILE_ROWS * self.dim).enumerate() {
-                let (height, width) = (rows.len(), points.len() / self.dim);
-                let products = &mut products[..height * width];
-                kernel::dot_tile(rows, points, products);
-                for (i, products) in products.chunks_exact(width).enumerate() {
-                    for (j, product) in products.iter().enumerate() {
-                        let id = p * TILE_ROWS + j;
-                        see(r * TILE_ROWS + i, id, self.norms[id] - 2.0 * product);
-                    }
-                }
-            }
-        }
     }
 
     /// Moves each point to the mean of its rows; one without rows stays.

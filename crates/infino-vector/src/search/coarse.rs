@@ -81,7 +81,7 @@ mod tests {
 
     use super::super::route::{Nearness, Route, key};
     use super::*;
-    use crate::layout::{Calibration, Header, ListEntry, Patience, ProbeOrder};
+    use crate::layout::{Calibration, Header, ListEntry, Patience, ProbeOrder, Reach};
     use crate::random::SplitMix64;
 
     fn layout(metric: Metric, dim: usize, lists: usize, random: &mut SplitMix64) -> Layout {
@@ -108,6 +108,7 @@ mod tests {
             order: ProbeOrder { mean: 0.0, spread: 0.1 },
             calibration: Calibration::default(),
             patience: Patience::default(),
+            reach: Reach::default(),
         };
         let entries = centroids.chunks(dim).map(list).collect();
         Layout::new(header, entries, Bytes::from(centroids))

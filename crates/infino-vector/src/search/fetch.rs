@@ -66,7 +66,6 @@ struct Scan {
     route: Route,
     candidates: Candidates,
     stop: Stop,
-    visited: usize,
 }
 
 impl Search {
@@ -97,7 +96,6 @@ impl Search {
         let ranges: Vec<_> =
             in_place.iter().map(|&id| self.inner.layout.list_range(id as usize)).collect();
         let bytes: u64 = ranges.iter().map(|range| range.end - range.start).sum();
-        scan.visited += ids.len();
         let ranges = close_gaps(ranges, bytes / 5, RANGES_FEW);
         self.lists_asked += ranges.len();
         self.ask(State::Lists { scan, ids }, ranges)
@@ -113,14 +111,20 @@ impl Search {
         let layout = &inner.layout;
         let candidates = &mut scan.candidates;
         for &id in ids {
+            if !scan.stop.visits(layout, &scan.route, candidates.worst(), id) {
+                continue;
+            }
             let list = list(layout, read, id as usize)?;
             candidates.scan(layout, &self.query, id as usize, &list, self.allowed.as_ref());
-            if scan.stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+            let rows = layout.lists[id as usize].rows;
+            if scan.stop.after(rows, candidates.take_changed(), candidates.len() >= self.k) {
                 break;
             }
         }
-        if candidates.len() < self.k && scan.visited < layout.lists.len() {
-            let wanted = scan.visited;
+        let found = (candidates.len(), self.k);
+        let worst = candidates.worst();
+        let wanted = scan.stop.more(layout, &mut scan.route, found, worst);
+        if wanted > 0 {
             return Ok(self.ask_lists(scan, wanted));
         }
         let candidates = scan.candidates;
@@ -275,14 +279,13 @@ impl Fetch for Search {
                     Ok(self.ask(State::AllLists, Vec::from_iter([codes])))
                 }
             },
-            State::Start(Plan::Probe { lists, patience }) => {
+            State::Start(Plan::Probe(end)) => {
                 let scan = Scan {
-                    route: Route::new(layout, &self.query, lists),
+                    route: end.route(layout, &self.query),
                     candidates: Candidates::new(layout, self.k),
-                    stop: Stop::new(lists, patience),
-                    visited: 0,
+                    stop: Stop::new(end),
                 };
-                Ok(self.ask_lists(scan, lists))
+                Ok(self.ask_lists(scan, end.first_read()))
             }
             State::Lists { scan, ids } => self.scan(scan, &ids, &read),
             State::Payload { shortlist, read: mut before } => {

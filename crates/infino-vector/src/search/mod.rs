@@ -22,12 +22,24 @@ pub(crate) use resident::{batch, resident};
 use infino_format::DocSet;
 
 use crate::SearchParams;
-use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, FILTERED, Layout};
+use crate::layout::{CALIBRATED_K, CALIBRATED_RECALL, Layout};
+use route::Reach;
+use stop::End;
 
 /// So many allowed rows at most are scored one by one, whatever the codes would cost.
 const FEW_ROWS: f64 = 64.0;
 /// Codes that can be scanned in the time that one row takes to be looked up and scored by its payload.
 const CODES_PER_ROW: f64 = 24.0;
+
+/// A filter that passes so large a share of the rows changes little of how near they are.
+const UNFILTERED: f64 = 0.9;
+/// Of the lists that a filter takes by [`nprobe`], the part that a search with one begins with, and the
+/// fewest: the rows found there tell which of the others are within reach.
+const FIRST_OF: usize = 4;
+const FIRST_MIN: usize = 4;
+/// A filter that has nothing to do with the vectors leaves `k` rows in so many times the rows that hold as many by its
+/// share of them.
+const USUAL_ROWS: f64 = 1.25;
 
 /// How a search goes about it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,8 +48,8 @@ pub(crate) enum Plan {
     Nothing,
     /// Score the payload of every row that counts.
     All,
-    /// Visit so many lists at most, then more while rows are missing; see [`stop`].
-    Probe { lists: usize, patience: f32 },
+    /// Visit lists until an end, then more while rows are missing; see [`stop`].
+    Probe(End),
 }
 
 impl Plan {
@@ -51,7 +63,7 @@ impl Plan {
         let codes_alone = !layout.header.payload().stands_alone();
         if params.exact {
             return if codes_alone {
-                Self::Probe { lists: nlist, patience: 0.0 }
+                Self::Probe(End::Lists { lists: nlist, patience: 0.0 })
             } else {
                 Self::All
             };
@@ -64,7 +76,23 @@ impl Plan {
         if few && !asked && layout.positions.is_some() {
             return Self::All;
         }
-        Self::Probe { lists, patience: patience(layout, params, share) }
+        let end = match column(layout, params).filter(|_| params.nprobe.is_none()) {
+            Some(column) if share < UNFILTERED => {
+                let reach = |column| reach(layout, column, params.k, share);
+                let far = reach((column + 2).min(CALIBRATED_RECALL.len() - 1));
+                let usual = params.k as f64 / share + f64::from(rows) / nlist as f64;
+                End::Reach {
+                    reach: reach(column),
+                    far,
+                    rows: (USUAL_ROWS * usual) as u32,
+                    first: lists.div_ceil(FIRST_OF).max(FIRST_MIN),
+                    read: lists,
+                }
+            }
+            Some(column) => End::Lists { lists, patience: patience(layout, column, params.k) },
+            None => End::Lists { lists, patience: 0.0 },
+        };
+        Self::Probe(end)
     }
 }
 
@@ -84,23 +112,23 @@ pub(crate) fn nprobe(layout: &Layout, params: &SearchParams, share: f64) -> u32 
 }
 
 /// The patience that goes with the lists of [`nprobe`].
-fn patience(layout: &Layout, params: &SearchParams, share: f64) -> f32 {
-    let Some(column) = column(layout, params).filter(|_| params.nprobe.is_none()) else {
-        return 0.0;
-    };
-    let at = |row: usize| f64::from(layout.header.patience[row][column]);
-    // Where one end never ends early, neither does what lies between.
-    let between = |from: usize, to: usize, along: f64| match along {
-        0.0 => at(from),
-        ..=1.0 if at(from) > 0.0 && at(to) > 0.0 => at(from) * (at(to) / at(from)).powf(along),
+fn patience(layout: &Layout, column: usize, k: usize) -> f32 {
+    let [few, many] = layout.header.patience.map(|row| f64::from(row[column]));
+    let along = (k as f64).max(1.0).log10() - 1.0;
+    match along {
+        ..=0.0 => few as f32,
+        ..=1.0 if few > 0.0 && many > 0.0 => (few * (many / few).powf(along)) as f32,
+        // Where one end never ends early, neither does what lies between.
         _ => 0.0,
-    };
-    let (k, few) = ((params.k as f64).max(1.0).log10() - 1.0, (-share.log10()).clamp(0.0, 1.0));
-    let filtered = between(0, FILTERED, few);
-    if k <= 0.0 || filtered == 0.0 {
-        return filtered as f32;
     }
-    (between(0, 1, k) * (filtered / at(0))) as f32
+}
+
+/// How far to go for `k` neighbours where a share of the rows counts: what was calibrated for as many neighbours of all
+/// rows as lie no farther than those.
+fn reach(layout: &Layout, column: usize, k: usize, share: f64) -> Reach {
+    let [all, tenth] = layout.header.reach.map(|row| row[column]);
+    let along = (k as f64 / share).max(1.0).log10() - 1.0;
+    Reach(all + (tenth - all) * along.clamp(0.0, 1.0) as f32)
 }
 
 /// The column of the calibration for the recall asked for; none if it asks for more than is calibrated.

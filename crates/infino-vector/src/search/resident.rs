@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use super::rerank::Scorer;
 use super::route::Route;
 use super::scan::Candidates;
-use super::stop::Stop;
+use super::stop::{End, Stop};
 use super::{Plan, Query};
 use crate::index::{Inner, Resident};
 use crate::payload::Payload;
@@ -73,7 +73,7 @@ impl<'a> Run<'a> {
         let query = Query::new(inner, query, params)?;
         let plan = Plan::new(&inner.layout, params, allowed);
         let route = match plan {
-            Plan::Probe { lists, .. } => Some(Route::new(&inner.layout, &query, lists)),
+            Plan::Probe(end) => Some(end.route(&inner.layout, &query)),
             _ => None,
         };
         let k = params.k.min(inner.layout.header.rows as usize);
@@ -82,7 +82,7 @@ impl<'a> Run<'a> {
 
     fn search(mut self) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         match (self.plan, self.route.take()) {
-            (Plan::Probe { lists, patience }, Some(route)) => self.probe(route, lists, patience),
+            (Plan::Probe(end), Some(route)) => self.probe(route, end),
             (Plan::All, _) => match (self.inner.layout.positions, self.allowed) {
                 (Some(positions), Some(allowed)) => self.few(&positions, allowed),
                 _ => self.all(),
@@ -143,37 +143,38 @@ impl<'a> Run<'a> {
         Ok((scorer.finish(), counts))
     }
 
-    /// Visits `lists` lists at most, then more while rows are missing.
+    /// Visits lists until the end, then more while rows are missing.
     fn probe(
         &self,
         mut route: Route,
-        lists: usize,
-        patience: f32,
+        end: End,
     ) -> Result<(Vec<Neighbor>, SearchCounts), VectorError> {
         let layout = &self.inner.layout;
         let mut candidates = Candidates::new(layout, self.k);
         let mut counts = SearchCounts::default();
-        let mut stop = Stop::new(lists, patience);
-        let (mut visited, mut wanted) = (0, lists);
-        loop {
-            let ids = route.take(wanted);
+        let mut stop = Stop::new(end);
+        let mut wanted = end.first();
+        while wanted > 0 {
+            route.take(wanted);
+            let ids = route.ids();
             for (i, &id) in ids.iter().enumerate() {
+                if !stop.visits(layout, &route, candidates.worst(), id) {
+                    continue;
+                }
                 if let Some(&next) = ids.get(i + 1) {
                     self.resident.prefetch_list(layout, next as usize);
                 }
                 let list = self.resident.list(layout, id as usize)?;
                 candidates.scan(layout, &self.query, id as usize, &list, self.allowed);
-                counts.scanned += layout.lists[id as usize].rows;
+                let rows = layout.lists[id as usize].rows;
+                counts.scanned += rows;
                 counts.lists += 1;
-                if stop.after(candidates.take_changed(), candidates.len() >= self.k) {
+                if stop.after(rows, candidates.take_changed(), candidates.len() >= self.k) {
                     break;
                 }
             }
-            visited += wanted;
-            if candidates.len() >= self.k || visited >= layout.lists.len() {
-                break;
-            }
-            wanted = visited;
+            let found = (candidates.len(), self.k);
+            wanted = stop.more(layout, &mut route, found, candidates.worst());
         }
         let mut shortlist = candidates.finish(layout, &self.query);
         if layout.header.payload() == Payload::None {

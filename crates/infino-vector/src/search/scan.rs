@@ -72,6 +72,11 @@ impl Candidates {
         self.rows.len()
     }
 
+    /// No row farther than this can be among the nearest.
+    pub(crate) fn worst(&self) -> f32 {
+        self.bounds.worst()
+    }
+
     /// Whether the bounds of the nearest rows changed since this was last asked.
     pub(crate) fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.bounds.changed)

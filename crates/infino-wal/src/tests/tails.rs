@@ -36,12 +36,12 @@ fn empty() -> Head {
 
 /// Commits records of `len` bytes without ever folding, as long as the log would; the head never passes its limit.
 fn check_bounded(len: usize) {
-    let mut head = empty();
+    let (mut head, mut bound) = (empty(), 0);
     for version in 1..=20_000 {
         let record = record(version, len);
         head.version = version;
         token::remember(&mut head, &record);
-        let spilled = tail::push(&mut head.tail, record);
+        let spilled = tail::push(&mut head.tail, record, &mut bound);
         if tail::segments(&head.tail) > tail::TAIL_SEGMENTS_MAX {
             assert!(version > tail::TAIL_SEGMENTS_MAX as u64);
             break;
@@ -49,6 +49,8 @@ fn check_bounded(len: usize) {
         if !spilled.is_empty() || version % 97 == 0 {
             let bytes = head.encode().expect("fits");
             assert!(bytes.len() <= HEAD_BYTES_MAX);
+            let inline: usize = head.inline().map(Record::encoded_len).sum();
+            assert!(inline <= bound && bound <= tail::TAIL_INLINE_BYTES_MAX + inline);
             assert_eq!(Head::decode(&bytes).unwrap(), head);
         }
     }
@@ -64,10 +66,12 @@ fn a_head_that_is_never_folded_stays_within_its_limit() {
 
 #[test]
 fn a_fold_leaves_what_came_after_it() {
-    let mut head = empty();
+    let (mut head, mut bound) = (empty(), 0);
     for version in 1..=300 {
         head.version = version;
-        tail::push(&mut head.tail, record(version, 1500));
+        tail::push(&mut head.tail, record(version, 1500), &mut bound);
+        let head_bytes = head.encode().expect("fits").len();
+        assert_eq!(tail::wants_fold_within(&head, head_bytes), tail::wants_fold(&head));
     }
     assert!(tail::segments(&head.tail) >= 2 && tail::wants_fold(&head));
     for through in [0, 1, 50, 86, 87, 150, 299, 300] {

@@ -35,7 +35,7 @@ use tokio::runtime::{Builder, Runtime};
 use crate::supertable::FileInfo;
 use crate::{
     ConnectOptions, Error, ErrorKind, Fusion, IndexSpec, MutationStats, OptimizeReport, Predicate,
-    Receipt, TextMode, VerifyReport,
+    Receipt, RepairReport, TextMode, VerifyReport,
 };
 pub use writer::Writer;
 
@@ -193,6 +193,15 @@ impl Connection {
     pub fn verify_table(&self, name: &str) -> Result<VerifyReport, Error> {
         let (inner, name) = (self.inner.clone(), name.to_owned());
         self.driver.run(async move { inner.verify_table(&name).await })
+    }
+
+    /// [`crate::Connection::repair_table`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn repair_table(&self, name: &str) -> Result<RepairReport, Error> {
+        let (inner, name) = (self.inner.clone(), name.to_owned());
+        self.driver.run(async move { inner.repair_table(&name).await })
     }
 
     /// [`crate::Connection::query_sql`].

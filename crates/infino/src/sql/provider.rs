@@ -52,7 +52,15 @@ impl PinnedTable {
     ) -> Result<Self> {
         let schema = annotate::file_schema(&snapshot.schema).map_err(external)?;
         let columns = schema.fields().iter().map(|field| field.name().clone()).collect();
-        Ok(Self { table, snapshot, schema, columns: Arc::new(columns), state, lives: false, in_order: false })
+        Ok(Self {
+            table,
+            snapshot,
+            schema,
+            columns: Arc::new(columns),
+            state,
+            lives: false,
+            in_order: false,
+        })
     }
 
     /// The reranker that the connection knows by this name.
