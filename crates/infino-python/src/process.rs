@@ -69,11 +69,6 @@ impl Process {
         ))
     }
 
-    /// The threads.
-    pub(crate) fn handle(&self) -> Handle {
-        self.handle.clone()
-    }
-
     /// Begins `work` on the threads.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         self.handle.spawn(work)

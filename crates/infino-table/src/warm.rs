@@ -10,9 +10,9 @@ use crate::query::fan_out;
 use crate::{Table, TableError};
 
 impl Table {
-    /// Brings the files of the newest snapshot near: opens them, the newest first, as far as half of
-    /// [`TableOptions::open_files_bytes`](crate::TableOptions::open_files_bytes) goes, after reading ahead into the store's
-    /// cache, if it has one, what `mode` says. Returns how many files are open then.
+    /// Brings the files of the newest snapshot near: opens them, the newest first, as far as half of the memory
+    /// for open files goes, after reading ahead into the store's cache, if it has one, what `mode` says. Returns how many
+    /// files are open then.
     ///
     /// # Errors
     /// As [`Table::pin`] and [`Table::file`]; what was brought near before stays.
@@ -21,7 +21,7 @@ impl Table {
             return Ok(0);
         }
         let snapshot = self.pin().await?;
-        let mut left = self.inner.options.open_files_bytes / 2;
+        let mut left = self.inner.runtime.files_bytes() / 2;
         let mut files: Vec<(Arc<Entry>, WarmObject)> = Vec::new();
         let stored = snapshot.entries.iter().filter(|entry| entry.built.is_none());
         for entry in stored.collect::<Vec<_>>().into_iter().rev() {

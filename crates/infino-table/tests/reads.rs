@@ -149,10 +149,11 @@ async fn the_newest_files_are_opened_first_and_no_more_than_fit() {
         let ranges = infino_superfile::Superfile::open_ranges(&entry.summary).unwrap();
         ranges.iter().map(|range| range.end - range.start).sum::<u64>()
     };
-    let options =
-        infino_table::TableOptions { open_files_bytes: one_file * 2 * 7, ..support::options() };
+    // Open files may take an eighth of the memory, and warming up half of that.
+    let budget = infino_table::Budget::new(one_file as usize * 2 * 7 * 8);
+    let runtime = infino_table::Runtime::with_budget(2, budget).unwrap();
     let shared: Arc<dyn Store> = store.clone();
-    let table = Table::open(shared, support::ROOT, support::runtime(), options).await.unwrap();
+    let table = Table::open(shared, support::ROOT, runtime, support::options()).await.unwrap();
     let opened = table.warm_up(WarmUp::Open).await.unwrap();
     assert!((2..=4).contains(&opened), "{opened} of 8");
 }

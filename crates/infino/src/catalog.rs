@@ -110,7 +110,7 @@ pub(crate) async fn rename(
             (_, Some(bound)) if bound == folder => Ok(Edit::Done),
             (_, Some(_)) => Err(taken(to)),
             (Some(bound), None) if bound == folder => {
-                catalog.tables.remove(from);
+                catalog.unbind(from);
                 catalog.tables.insert(to.to_owned(), folder.to_owned());
                 Ok(Edit::Write)
             }
@@ -118,6 +118,7 @@ pub(crate) async fn rename(
         }
     })
     .await
+    .map(drop)
 }
 
 /// What an edit found.
@@ -130,8 +131,8 @@ enum Edit {
     Spent,
 }
 
-/// Applies `edit` until it is done; `false` if it must not be made. An unclear swap is settled by reading again: the edit itself tells whether its effect
-/// is there, since a folder belongs to one attempt only.
+/// Applies `edit` until it is done; `false` if it must not be made. An unclear swap is settled by reading again: the edit
+/// itself tells whether its effect is there, since a folder belongs to one attempt only.
 async fn change(
     store: &Arc<dyn Store>,
     edit: impl Fn(&mut Catalog) -> Result<Edit, Error>,

@@ -546,7 +546,7 @@ impl Connection {
     /// Opens the table where a table called `name` was last, or is at first, so that the catalog, which decides, is read
     /// meanwhile. No folder is used twice, so a table found there is the named one if the catalog then names the folder.
     async fn open_guess(&self, name: &str) -> Option<(String, Result<Table, Error>)> {
-        let known = self.inner.names.lock().expect("no panic while held").get(name).cloned();
+        let known = self.inner.names.lock().expect("no panic while held").tables.get(name).cloned();
         let folder = known.unwrap_or_else(|| Catalog::own_folder(name));
         if self.inner.open.lock().expect("no panic while held").contains_key(&folder) {
             return None;

@@ -215,12 +215,12 @@ async fn a_scan_reads_rows_in_the_order_they_came() {
     table.append(people(&[(9, "zoe fox"), (4, "dan fox"), (7, "fox gil")])).await.unwrap();
     let before = table.version().await.unwrap();
     table.delete("id = 2").await.unwrap();
-    assert_eq!(ns(&table, &["id"], None).await, [1, 3, 9, 4, 7]);
+    assert_eq!(scanned(&table, &["id"], None).await, [1, 3, 9, 4, 7]);
     let rest = table.scan(&["name", "id"]).filter("match(name, 'fox')").offset(1).limit(5);
     let rest = one(rest.await.unwrap());
     assert_eq!((ints(&rest, "id"), rest.schema().field(0).name().as_str()), (vec![4, 7], "name"));
     let old = table.at_version(before).await.unwrap();
-    assert_eq!(ns(&old, &["_id", "id"], Some("id < 5")).await, [1, 2, 3, 4]);
+    assert_eq!(scanned(&old, &["_id", "id"], Some("id < 5")).await, [1, 2, 3, 4]);
     let none = one(table.scan(&["name"]).filter("id > 100").await.unwrap());
     assert_eq!((none.num_rows(), none.num_columns()), (0, 1));
     for wrong in [table.scan(&["nothing"]), table.scan(&["id"]).filter("nothing = 1")] {
@@ -230,7 +230,7 @@ async fn a_scan_reads_rows_in_the_order_they_came() {
     drop(db);
 }
 
-async fn ns(table: &Supertable, columns: &[&str], filter: Option<&str>) -> Vec<i64> {
+async fn scanned(table: &Supertable, columns: &[&str], filter: Option<&str>) -> Vec<i64> {
     let mut scan = table.scan(columns);
     if let Some(filter) = filter {
         scan = scan.filter(filter);

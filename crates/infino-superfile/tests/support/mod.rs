@@ -210,7 +210,8 @@ pub fn indexed_schema() -> TableSchema {
 /// [`indexed_schema`] and a key: every kind of section.
 pub fn keyed_schema() -> TableSchema {
     let indexed = indexed_schema();
-    let fields = infino_superfile::arrow_schema(&indexed).unwrap().fields().iter().cloned();
+    let arrow = infino_superfile::arrow_schema(&indexed).unwrap();
+    let fields = arrow.fields().iter().cloned();
     let id = Arc::new(Field::new("id", DataType::Int64, false));
     let columns = Schema::new(fields.chain([id]).collect::<Vec<_>>());
     table_schema(&columns, IndexSet { key: vec!["id".into()], ..indexed.indexes }).unwrap()

@@ -58,7 +58,8 @@ pub async fn ask(file: &Superfile, question: usize) -> Result<Answer, SuperfileE
         _ => {
             let rows = [7..9, 500..510, 100_000..100_050].into_iter().flatten();
             let schema = keyed_schema();
-            let encoder = KeyEncoder::of(&schema, &arrow_schema(&schema)?)?.expect("it has a key");
+            let encoder =
+                KeyEncoder::of(&schema, arrow_schema(&schema)?.as_ref())?.expect("it has a key");
             let batches = rows.map(|row| batch(&schema, 1, keyed_columns(row..row + 1)));
             let digests = batches.map(|batch| encoder.digests(&batch));
             let digests = digests.collect::<Result<Vec<_>, _>>()?.concat();

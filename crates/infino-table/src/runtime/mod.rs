@@ -25,7 +25,7 @@ pub struct Runtime {
     budget: Budget,
     /// Open superfiles of all tables. What they may take is held for as long as the runtime lives.
     files: moka::future::Cache<SuperfileId, Arc<Superfile>>,
-    _files_held: Arc<Held>,
+    files_held: Arc<Held>,
     /// By identity, the stores that were asked whether they are fit for commits.
     probed: Arc<Mutex<HashMap<String, Arc<OnceCell<()>>>>>,
 }
@@ -70,7 +70,7 @@ impl Runtime {
             .build();
         Self {
             pool,
-            _files_held: Arc::new(budget.hold(files_bytes)),
+            files_held: Arc::new(budget.hold(files_bytes)),
             budget,
             files,
             probed: Arc::default(),
@@ -80,6 +80,11 @@ impl Runtime {
     /// The memory that all work of the tables shares.
     pub fn budget(&self) -> &Budget {
         &self.budget
+    }
+
+    /// Bytes that open files may take.
+    pub(crate) fn files_bytes(&self) -> u64 {
+        self.files_held.bytes() as u64
     }
 
     pub(crate) fn files(&self) -> &moka::future::Cache<SuperfileId, Arc<Superfile>> {
