@@ -146,7 +146,7 @@ async fn an_answer_that_is_not_the_range_is_told_from_none() {
     let Bench { server, store } = start_with(&[("deadline_ms", "800"), ("retries", "1")]);
     store.put("o", vec![7; 100].into()).await.unwrap();
     for range in [90..101, 100..101, 500..600] {
-        let error = store.get_ranges("o", &[range.clone()]).await.unwrap_err();
+        let error = store.get_ranges("o", std::slice::from_ref(&range)).await.unwrap_err();
         assert!(matches!(error, StorageError::Range { .. }), "{range:?}: {error:?}");
         assert!(!error.is_retryable());
     }
