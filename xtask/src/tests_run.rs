@@ -105,10 +105,14 @@ fn open_format(root: &Path, python: &Path, tally: &mut Tally) -> Result<(), Fail
     compared
 }
 
+/// Builds the binary as the tests were built: with an example the features of what is only for tests are on, without one
+/// everything it depends on would be built once more.
+const BUILD_BIN: [&str; 7] =
+    ["build", "--quiet", "--workspace", "--bin", "infino", "--example", "write_sample"];
+
 /// Runs the blocks of the documents, each counted as a test, with the binary that the tests of the workspace built.
 fn documents(root: &Path, python: Option<&Path>, tally: &mut Tally) -> Result<(), Failed> {
-    let build = ["build", "--quiet", "--workspace", "--bin", "infino"];
-    Cmd::cargo(root).args(build).run()?;
+    Cmd::cargo(root).args(BUILD_BIN).run()?;
     let outcome = docs::run(root, &target(root).join("debug"), python, &[]);
     match &outcome {
         Ok(count) => {
@@ -140,7 +144,7 @@ pub(crate) fn docs(root: &Path, args: &[String]) -> Result<(), Failed> {
     let (bin, pages) = match args {
         [flag, bin, pages @ ..] if flag == "--bin" => (root.join(bin), pages),
         pages => {
-            Cmd::cargo(root).args(["build", "--quiet", "--workspace", "--bin", "infino"]).run()?;
+            Cmd::cargo(root).args(BUILD_BIN).run()?;
             (target(root).join("debug"), pages)
         }
     };

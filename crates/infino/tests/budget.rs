@@ -5,7 +5,6 @@ mod support;
 use std::time::Duration;
 
 use futures::StreamExt;
-use infino::arrow::util::pretty::pretty_format_batches;
 use infino::{ConnectOptions, Connection, ErrorKind};
 use support::{ints, one, rows};
 
@@ -16,35 +15,6 @@ async fn db(sql_memory_bytes: usize) -> Connection {
     let db = infino::connect_with("memory://", options).await.unwrap();
     support::table(&db, &rows(0, ROWS as usize, 1), 3).await;
     db
-}
-
-/// How often operators of the statement spilled.
-async fn spills(db: &Connection, sql: &str) -> usize {
-    let plan = db.query_sql(format!("EXPLAIN ANALYZE {sql}")).await.unwrap();
-    let plan = pretty_format_batches(&plan).unwrap().to_string();
-    let counts = plan.split("spill_count=").skip(1);
-    counts.map(|rest| rest.split([',', ']']).next().unwrap().parse::<usize>().unwrap()).sum()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_does_not_fit_spills_and_is_right() {
-    let connect = async |bytes| {
-        let options = ConnectOptions::new().sql_memory_bytes(bytes);
-        infino::connect_with("memory://", options).await.unwrap()
-    };
-    let (little, much) = (connect(16 << 20).await, connect(1 << 30).await);
-    // About 24 MB of texts.
-    let sort = "SELECT repeat(CAST(value AS VARCHAR), 20) AS body, value FROM generate_series(1, 200000) AS s(value)
-                ORDER BY body DESC";
-    let group = "SELECT body, count(*) AS c FROM
-                 (SELECT repeat(CAST(value % 150000 AS VARCHAR), 20) AS body FROM generate_series(1, 200000) AS s(value))
-                 GROUP BY body ORDER BY body";
-    for sql in [sort, group] {
-        let (within, free) = (little.query_sql(sql).await, much.query_sql(sql).await);
-        assert_eq!(one(within.unwrap()), one(free.unwrap()), "{sql}");
-        assert!(spills(&little, sql).await > 0, "{sql}");
-        assert_eq!(spills(&much, sql).await, 0, "{sql}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
