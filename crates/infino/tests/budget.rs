@@ -19,7 +19,7 @@ async fn db(sql_memory_bytes: usize) -> Connection {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_spill_says_what_it_lacks() {
-    let db = db(512 << 10).await;
+    let db = db(768 << 10).await;
     let join = "SELECT count(*) AS n FROM docs a JOIN docs b ON a.body = b.body AND a.n + b.n > 7";
     let ranked = "SELECT n, match_score(body, 'w1') AS s FROM docs";
     for sql in [join, ranked] {
@@ -55,7 +55,9 @@ async fn a_statement_given_up_stops() {
     let counted =
         "SELECT count(*) FROM generate_series(1, 1000000000000) AS s(value) WHERE value % 7 = 9";
     let grouped = "SELECT value % 1000 AS v, max(value) FROM generate_series(1, 1000000000000) AS s(value) GROUP BY v";
-    for sql in [counted, grouped] {
+    let joined = "SELECT sum(a.value * b.value)
+                  FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b";
+    for sql in [counted, grouped, joined] {
         let query = db.query_sql(sql);
         let running = tokio::spawn(async move { query.await.map(drop) });
         tokio::time::sleep(Duration::from_millis(200)).await;

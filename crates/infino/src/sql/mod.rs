@@ -21,6 +21,7 @@
 //! | [`answer`] | what of a predicate the indexes know |
 //! | [`row_sets`] | sets of rows that were found before |
 //! | [`registered`] | tables in a session that is not ours |
+//! | [`yielding`] | joins that give way to others |
 //! | [`annotate`] | what a column is indexed with, told to expressions |
 
 mod alter;
@@ -46,6 +47,7 @@ mod session;
 mod source;
 mod statement;
 mod statistics;
+mod yielding;
 
 pub(crate) use brief::Brief;
 pub(crate) use dml::{count_of, update_statement};

@@ -35,6 +35,7 @@ use super::ranking::RankByIndex;
 use super::row_sets::RowSets;
 use super::source::external;
 use super::statement::{self, Outcome};
+use super::yielding::YieldInJoins;
 use crate::rerank::Rerankers;
 use crate::trace::{span, traced};
 use crate::{Connection, Error};
@@ -72,6 +73,7 @@ pub(crate) fn base_state(
         .with_runtime_env(Arc::new(runtime.build()?))
         .with_default_features()
         .with_optimizer_rules(rules)
+        .with_physical_optimizer_rule(Arc::new(YieldInJoins))
         .build();
     state.add_analyzer_rule(Arc::new(ResolveSearch));
     for function in expressions::functions() {
