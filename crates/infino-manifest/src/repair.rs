@@ -9,8 +9,8 @@
 //! A list whose bytes cannot be had again is led past: a new checkpoint of the newest version, whose way back is the log
 //! segments since the nearest sound one ([`Bypass`]), and a tag of it can be made anew. Everything else is reported as lost, and nothing is changed for it.
 //!
-//! - [`shelf`] holds what storage has, read and verified;
-//! - [`rebuild`] makes objects of it.
+//! - `shelf` holds what storage has, read and verified;
+//! - `rebuild` makes objects of it.
 
 mod rebuild;
 mod shelf;

@@ -1,7 +1,7 @@
 //! The Python package `infino`, as far as it is written in Rust: the module `infino._infino`.
 //!
 //! A thin translation of the crate `infino`. What a Python user touches is in `python/infino`; this module gives it
-//! [`connection`](mod@connection), [`table`] and [`rows`], whose methods that wait give a [`job`]: the work, not begun, which
+//! `connection`, `table` and `rows`, whose methods that wait give a `job`: the work, not begun, which
 //! the caller waits for or hands to an event loop. So each method is written once and serves callers of both kinds.
 //!
 //! Rows cross in both directions through Arrow's C data interface, without a copy. The interpreter is let go while anything

@@ -22,7 +22,7 @@ pub struct TableOptions {
     /// How fresh the snapshot of a query is.
     pub consistency: ReadConsistency,
     /// Whether the store is asked, before the first commit to it, if it keeps the promises that commits rest on; about a
-    /// hundred small requests, once a [`Runtime`](crate::Runtime).
+    /// hundred small requests, once a [`Runtime`].
     pub probe: bool,
     /// Rows held by a writer before it builds superfiles, in bytes of Arrow memory; an eighth of the budget at most.
     pub buffer_bytes: usize,

@@ -40,7 +40,7 @@ pub struct Import {
     /// Text column to index by its whole value; may be repeated
     #[arg(long, value_name = "COLUMN")]
     pub keyword: Vec<String>,
-    /// Vector column to index, COLUMN[:DIM][:METRIC][:RECALL] (l2, cosine, ip, hamming); may be repeated
+    /// Vector column to index, COLUMN:DIM:METRIC:RECALL, all but the column optional (l2, cosine, ip, hamming); may be repeated
     #[arg(long, value_name = "COLUMN")]
     pub vector: Vec<String>,
     /// Column whose value is unique: rows take the place of those with the same one; may be repeated

@@ -1,8 +1,8 @@
 //! `infino import`: rows of files into a table, in whole commits.
 //!
-//! A thread reads ([`feed`]) a few batches ahead of the table; batches are brought into its shape ([`shape`]) and staged;
-//! whenever enough have come in they are committed, under a token that says how far the sources were read ([`lot`]). So
-//! memory is bounded by a commit, ^C ([`stop`]) and errors leave whole commits, and `--resume` knows where to go on.
+//! A thread reads (`feed`) a few batches ahead of the table; batches are brought into its shape (`shape`) and staged;
+//! whenever enough have come in they are committed, under a token that says how far the sources were read (`lot`). So
+//! memory is bounded by a commit, ^C (`stop`) and errors leave whole commits, and `--resume` knows where to go on.
 
 mod columnar;
 mod delimited;
